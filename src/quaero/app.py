@@ -1,0 +1,195 @@
+"""The composition root: a Config becomes an App, by plain constructors, read top to bottom. No logic."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import entry_points
+from pathlib import Path
+from random import Random
+
+from quaero.config import Config
+from quaero.errors import ConfigError
+from quaero.model.contracts import CONTRACTS, ENRICHMENTS, canonical_source_type
+from quaero.ports.jobs import ProcessRow
+from quaero.ports.services import Services
+from quaero.queue.compute import ProcessCompute
+from quaero.queue.dispatcher import JobDispatcher
+from quaero.queue.engine import Engine, EngineLimits
+from quaero.queue.job_manager import Definitions, JobManager
+from quaero.queue.log_collector import LogCollector, LogLimits
+from quaero.queue.masking import Masker
+from quaero.queue.node import NodeIdentity, SystemClock, is_gone, lease_clock_us, this_node
+from quaero.queue.planner import StepPlanner
+from quaero.queue.pool import WorkerPool
+from quaero.queue.step_info import StepBook
+from quaero.queue.step_manager import StepManager
+from quaero.storage.document_prepare import ContractRegistry, DocumentPreparer
+from quaero.storage.documents import SqlDocumentStore
+from quaero.storage.job_store import SqlJobStore
+from quaero.storage.keys import EncryptionKey, SecretResolver, SqlKeyStore
+from quaero.storage.logs import SqlLogStore
+from quaero.storage.sqlite import make_private_folder, refuse_network_file_system
+
+WORKERS = "quaero.workers"
+"""The entry-point group by which workers are found, ours and third parties'."""
+
+
+class ThisHost:
+    """The machine, as the engine sees it."""
+
+    def __init__(self, lease_seconds: float) -> None:
+        self.lease_seconds = lease_seconds
+
+    def process_row(self, lease_until: int) -> ProcessRow:
+        node = this_node()
+        return ProcessRow(
+            id=0,
+            host=node.host,
+            boot_id=node.boot_id,
+            pid_space=node.pid_namespace,
+            pid=node.pid,
+            pid_started=node.started,
+            version=node.version,
+            slots=0,
+            capabilities="",
+            port=0,
+            draining=0,
+            lease_until=lease_until,
+            started_at=0,
+        )
+
+    def is_dead(self, process: ProcessRow) -> bool | None:
+        """A process of an earlier boot is dead: a SQLite file is worked on by one host."""
+        if process.boot_id != this_node().boot_id:
+            return True
+        return is_gone(
+            NodeIdentity(
+                host=process.host,
+                boot_id=process.boot_id,
+                pid_namespace=process.pid_space,
+                pid=process.pid,
+                started=process.pid_started,
+                version=process.version,
+            )
+        )
+
+    def lease_now(self) -> int:
+        return lease_clock_us()
+
+
+class App:
+    """Everything a command needs, opened. Close it, or use :func:`opened`."""
+
+    def __init__(self, config: Config) -> None:
+        make_private_folder(config.data)
+        refuse_network_file_system(config.data)
+        self.config = config
+        self.clock = SystemClock()
+        self.random = Random()
+        self.masker = Masker()
+        self.store = SqlJobStore(config.database, self.clock, synchronous=config.engine.synchronous)
+        self.logs = SqlLogStore(config.data / "logs")
+        self.documents = SqlDocumentStore(self.store.readers, canonical_source_type)
+        self.keys = SqlKeyStore(config.database, self.store.readers, EncryptionKey(config.data, os.environ), self.clock)
+        self.secrets = SecretResolver(self.keys, os.environ, self.masker)
+        self.compute = ProcessCompute(config.engine.processes)
+        self.services = Services(documents=self.documents, compute=self.compute, clock=self.clock)
+        self.workers = StepManager()
+        register_workers(self.workers, self.services)
+        self.definitions = Definitions()
+        self.jobs = JobManager()
+        self.dispatcher = JobDispatcher(self.jobs, self.definitions, self.random)
+        self.book = StepBook(self.store, self.workers, self.definitions, config.limits, self.secrets.reveal)
+        self.host = ThisHost(config.engine.lease_seconds)
+
+    def engine(self, *, roots: tuple[int, ...] | None = None, executes: bool = True) -> Engine:
+        """This process's share in the work; to be started inside an event loop."""
+        engine, logs = self.config.engine, self.config.logs
+        collector = LogCollector(
+            limits=LogLimits(job_head=logs.job_head_lines, job_tail=logs.job_tail_lines, run_lines=logs.run_lines),
+            masker=self.masker,
+        )
+        preparer = DocumentPreparer(
+            ContractRegistry(documents=CONTRACTS, enrichments=ENRICHMENTS, canonical=canonical_source_type)
+        )
+        return Engine(
+            store=self.store,
+            logs=self.logs,
+            jobs=self.jobs,
+            dispatcher=self.dispatcher,
+            book=self.book,
+            collector=collector,
+            masker=self.masker,
+            clock=self.clock,
+            host=self.host,
+            limits=EngineLimits(
+                lease_s=engine.lease_seconds,
+                renew_s=engine.renew_seconds,
+                drain_s=engine.drain_seconds,
+                audit_s=engine.audit_seconds,
+                planning_slots=engine.planning_slots,
+                log_retention_days=logs.retention_days,
+            ),
+            worker_types=[worker.worker_type for worker in self.workers],
+            random=self.random,
+            make_pool=lambda flush: WorkerPool(
+                slots=engine.slots,
+                claim_max=engine.claim_max,
+                flush_jobs=engine.flush_jobs,
+                flush_lines=engine.flush_lines,
+                grace_s=engine.grace_seconds,
+                book=self.book,
+                collector=collector,
+                masker=self.masker,
+                prepare=preparer.prepare,
+                random=self.random,
+                flush=flush,
+            ),
+            make_planner=lambda write: StepPlanner(
+                workers=self.workers,
+                dispatcher=self.dispatcher,
+                documents=self.documents,
+                collector=collector,
+                reveal=self.secrets.reveal,
+                write=write,
+                now=self.clock.now,
+            ),
+            roots=roots,
+            executes=executes,
+        )
+
+    def close(self) -> None:
+        self.compute.close()
+        self.logs.close()
+        self.store.close()
+
+
+@contextmanager
+def opened(config: Config) -> Iterator[App]:
+    app = App(config)
+    try:
+        yield app
+    finally:
+        app.close()
+
+
+def register_workers(workers: StepManager, services: Services) -> None:
+    """Call every ``register`` of the entry-point group.
+
+    Raises:
+        ConfigError: one of them can't be loaded; names the package.
+    """
+    for point in sorted(entry_points(group=WORKERS), key=lambda p: p.name):
+        try:
+            register = point.load()
+        except ImportError as error:
+            package = point.dist.name if point.dist else point.value
+            raise ConfigError(f"worker {point.name!r} of package {package} can't be loaded: {error}") from error
+        register(workers, services)
+
+
+def definitions_folder(data: Path) -> Path:
+    """Definitions in the data folder are the truth for those who run Quaero as a server."""
+    return data / "definitions"

@@ -1,0 +1,156 @@
+"""Claims: which jobs this process takes next. One turn; fair between runs, within all limits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from quaero.model.definition import Limits
+from quaero.ports.jobs import Claimed, ClaimedStep, Lane, Limiter, State
+from quaero.queue.fairness import share
+from quaero.queue.limits import allowance, taken
+from quaero.queue.turn import Turn
+
+KEYS_AT_ONCE = 256
+DUE_AT_ONCE = 2_000
+
+
+class Demand(msgspec.Struct, kw_only=True):
+    """What a process can take now."""
+
+    process_id: int
+    jobs: int = 0
+    steps: int = 0
+    roots: tuple[int, ...] | None = None
+    """Only runs below these; None: any."""
+    types: tuple[str, ...] = ()
+    """The worker types this process can run: it is not handed what it can't."""
+    suspect_allowed: bool = True
+    """A job that was lost twice may come along: none is in flight here."""
+
+
+class Haul(msgspec.Struct):
+    """What a claim brought. ``next_at``: when a rate limit lets the next job start (µs), if one held jobs back."""
+
+    jobs: list[tuple[int, list[Claimed]]] = []
+    """Per step."""
+    steps: list[ClaimedStep] = []
+    next_at: int | None = None
+    is_dry: bool = False
+    """There was less than asked for: ask again when something has changed."""
+
+
+class LaneLimits(msgspec.Struct, frozen=True):
+    """The limits of one step: its own (maybe by key) and the server's for its worker type."""
+
+    worker_type: str
+    own: Limits = Limits()
+    server: Limits = Limits()
+
+    @property
+    def is_limited(self) -> bool:
+        return self.own != Limits() or self.server != Limits()
+
+    def slots(self, key: str | None) -> tuple[tuple[str, str], ...]:
+        """The (worker type, key) under which a job with this limit key counts while it runs."""
+        if not self.is_limited:
+            return ()
+        if not key:
+            return ((self.worker_type, ""),)
+        by_key = ((self.worker_type, key),)
+        return by_key if self.server == Limits() else (*by_key, (self.worker_type, ""))
+
+
+LimitsOf = Callable[[Turn, int], LaneLimits]
+
+
+def claim(turn: Turn, demand: Demand, limits_of: LimitsOf) -> Haul:
+    """Take up to ``demand.jobs`` jobs and ``demand.steps`` steps to plan."""
+    haul = Haul(jobs=[], steps=[])
+    if demand.steps:
+        haul.steps = turn.tx.claim_steps(demand.roots, demand.types, demand.steps, demand.process_id)
+    left = demand.jobs
+    tried: list[int] = []
+    while left > 0:
+        lanes = turn.tx.lanes(demand.roots, demand.types, tried)
+        if not lanes:
+            haul.is_dry = True
+            break
+        number = turn.tx.next_turn()
+        served = []
+        for lane, quota in share(lanes, left):
+            tried.append(lane.step_id)
+            jobs = _claim_lane(turn, demand, lane, quota, limits_of, haul)
+            if jobs:
+                haul.jobs.append((lane.step_id, jobs))
+                turn.delta(lane.step_id).move(State.READY, State.RUNNING, len(jobs))
+                left -= len(jobs)
+            served.append((lane.step_id, number, jobs[-1].priority if jobs else lane.priority))
+        turn.tx.served(served)
+    return haul
+
+
+def _claim_lane(turn: Turn, demand: Demand, lane: Lane, quota: int, limits_of: LimitsOf, haul: Haul) -> list[Claimed]:
+    limits = limits_of(turn, lane.step_id)
+    if not limits.is_limited:
+        return _take(turn, demand, lane.step_id, quota)
+    common = _Bucket(turn, limits.worker_type, "", [limits.server] if limits.own.key else [limits.server, limits.own])
+    quota = common.allows(quota, haul)
+    if not limits.own.key:
+        jobs = _take(turn, demand, lane.step_id, quota) if quota else []
+        common.take(len(jobs))
+        return jobs
+    jobs = []
+    for key in turn.tx.ready_keys(lane.step_id, KEYS_AT_ONCE):
+        bucket = _Bucket(turn, limits.worker_type, key, [limits.own])
+        count = bucket.allows(quota - len(jobs), haul)
+        if count:
+            got = turn.tx.claim_jobs(lane.step_id, count, demand.process_id, key)
+            bucket.take(len(got))
+            jobs += got
+    if limits.server != Limits():
+        common.take(len(jobs))
+    return jobs
+
+
+def _take(turn: Turn, demand: Demand, step_id: int, count: int) -> list[Claimed]:
+    jobs: list[Claimed] = []
+    if demand.suspect_allowed:
+        jobs = turn.tx.claim_suspect(step_id, demand.process_id)
+        demand.suspect_allowed = not jobs
+    if count > len(jobs):
+        jobs += turn.tx.claim_jobs(step_id, count - len(jobs), demand.process_id)
+    return jobs
+
+
+class _Bucket:
+    """The limiter of one (worker type, key), within a turn."""
+
+    def __init__(self, turn: Turn, name: str, key: str, limits: Sequence[Limits]) -> None:
+        self._turn = turn
+        self._name = name
+        self._limits = limits
+        self._limiter = turn.tx.limiters(name, [key]).get(key, Limiter(key, 0, None, None))
+
+    def allows(self, wanted: int, haul: Haul) -> int:
+        allowed = allowance(self._limits, self._limiter, self._turn.now, wanted)
+        if allowed.next_at is not None:
+            haul.next_at = min(haul.next_at or allowed.next_at, allowed.next_at)
+        return allowed.jobs
+
+    def take(self, count: int) -> None:
+        if count:
+            limiter = taken(self._limits, self._limiter, self._turn.now, count)
+            self._turn.tx.put_limiters(self._name, [limiter])
+
+
+def bring_due(turn: Turn) -> bool:
+    """Jobs whose retry or snooze is over become claimable; True when there may be more."""
+    moved = turn.tx.bring_due(DUE_AT_ONCE)
+    for step_id, count in moved.items():
+        if step_id:
+            turn.delta(step_id).move(State.WAITING, State.READY, count)
+    if moved:
+        turn.made_work = True
+    return sum(moved.values()) >= DUE_AT_ONCE

@@ -1,0 +1,531 @@
+"""Engine: one process's share in the work. Joins pool, planner and writer; lives by its lease; wakes and is woken.
+
+Everything here runs in the event loop's thread; the writer has its own. The clock, the store, the random source and
+the liveness check are handed in, so that tests drive it through crashes and stalls.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from concurrent.futures import Future
+from functools import partial
+from random import Random
+from typing import Any, Protocol
+
+import msgspec
+import structlog
+
+from quaero.errors import NotFound, QuaeroError, StaleClaim, StoreUnavailable
+from quaero.ports.clock import Clock
+from quaero.ports.jobs import ClaimedStep, Held, JobStore, ProcessRow
+from quaero.ports.storage import LogStore
+from quaero.queue.claims import Demand
+from quaero.queue.dispatcher import JobDispatcher
+from quaero.queue.job_manager import JobManager, day_of
+from quaero.queue.leases import release, rescue_dead
+from quaero.queue.log_collector import LogCollector
+from quaero.queue.masking import Masker
+from quaero.queue.planner import StepPlanner
+from quaero.queue.pool import WorkerPool
+from quaero.queue.step_info import StepBook, StepInfo
+from quaero.queue.turn import Turn
+from quaero.queue.upkeep import AUDIT_STEPS, mend
+from quaero.queue.wakeup import WakeUp
+from quaero.queue.writer import Posted, Work, Writer
+
+log = structlog.get_logger("quaero.engine")
+
+STOP_CLAIMING = 0.6
+FENCE = 0.8
+"""Parts of a lease: a process that could not renew stops claiming, then cancels its handlers, before it ends."""
+LINES_S = 0.02
+FLAGS_S = 1.0
+FIRST_LOOK_S = 1.0
+LONGEST_LOOK_S = 15.0
+DAY_US = 86_400_000_000
+
+
+class EngineLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """``[engine]`` as the engine needs it. Seconds."""
+
+    lease_s: float = 20
+    renew_s: float = 5
+    drain_s: float = 20
+    audit_s: float = 60
+    planning_slots: int = 4
+    log_retention_days: int = 7
+
+
+class Host(Protocol):
+    """What the engine asks of the machine it runs on."""
+
+    def process_row(self, lease_until: int) -> ProcessRow: ...
+    def is_dead(self, process: ProcessRow, /) -> bool | None: ...
+    def lease_now(self) -> int:
+        """Microseconds on a clock that all processes of this boot share."""
+        ...
+
+
+class Engine:
+    """Start it, submit commands, wait for runs, stop it."""
+
+    def __init__(
+        self,
+        *,
+        store: JobStore,
+        logs: LogStore,
+        jobs: JobManager,
+        dispatcher: JobDispatcher,
+        book: StepBook,
+        collector: LogCollector,
+        masker: Masker,
+        clock: Clock,
+        host: Host,
+        limits: EngineLimits,
+        worker_types: Iterable[str],
+        random: Random,
+        make_pool: Callable[[Callable[[], None]], WorkerPool],
+        make_planner: Callable[[Callable[[Callable[[Turn], Any]], Awaitable[Any]]], StepPlanner],
+        roots: tuple[int, ...] | None = None,
+        executes: bool = True,
+    ) -> None:
+        """``roots``: work only below these runs. ``executes`` False: a process that only commands."""
+        self._store = store
+        self._logs = logs
+        self._jobs = jobs
+        self._dispatcher = dispatcher
+        self._book = book
+        self._collector = collector
+        self._clock = clock
+        self._host = host
+        self._limits = limits
+        self._types = tuple(worker_types)
+        self._random = random
+        self._pool = make_pool(self.flush)
+        self._planner = make_planner(self.write)
+        self._roots = roots
+        self._executes = executes
+        self._writer = Writer(
+            store, logs, jobs, dispatcher, book.limits, masker, self._posted_from_writer, self._troubled_from_writer
+        )
+        self._wake_up = WakeUp(self.poke)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._commands: list[tuple[Callable[[Turn], Any], Future[Any] | None]] = []
+        self._planning: dict[int, tuple[asyncio.Task[None], StepInfo, Held]] = {}
+        self._asked_jobs = 0
+        self._asked_steps = 0
+        self._pokes = 0
+        self._asked_at_poke = -1
+        self._is_dry = False
+        self._flush_due: asyncio.TimerHandle | None = None
+        self._due_timer: asyncio.TimerHandle | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._ports: list[int] = []
+        self._renewed_at = 0
+        self._audit_cursor = 0
+        self._look_s = FIRST_LOOK_S
+        self._waiting_for: dict[int, list[asyncio.Future[None]]] = {}
+        self._sweeping: set[int] = set()
+        self.process_id = 0
+        self.is_draining = False
+        self.refused = 0
+        """Stale results that were refused, so far."""
+        self.trouble: StoreUnavailable | None = None
+        """Why the store can't be written now, or None."""
+
+    # life
+
+    async def start(self) -> None:
+        """Register, rescue what dead processes left, begin to work."""
+        self._loop = asyncio.get_running_loop()
+        self._collector.bind(self._loop.call_soon_threadsafe)
+        self._collector.on_lines = self._lines_waiting
+        await self._wake_up.open()
+        self._writer.start()
+        await self._register()
+        self._tasks = [
+            asyncio.create_task(self._keep_lease()),
+            asyncio.create_task(self._look_around()),
+            asyncio.create_task(self._watch_flags()),
+            asyncio.create_task(self._audit()),
+        ]
+        await self.write(self._resume_stopped)
+        self.poke()
+
+    async def stop(self) -> None:
+        """Drain: claim nothing more, give back what has not started, let running jobs end, then leave."""
+        self.is_draining = True
+        self._pool.release_claimed()
+        for task, _, _ in list(self._planning.values()):
+            task.cancel("drain")
+        self.flush()
+        try:
+            async with asyncio.timeout(self._limits.drain_s):
+                await self._pool.quiet()
+        except TimeoutError:
+            self._pool.stop_all("drain")
+            try:
+                async with asyncio.timeout(1):
+                    await self._pool.quiet()
+            except TimeoutError:
+                log.warning("engine.jobs_left", count=self._pool.busy)
+        await asyncio.gather(*(task for task, _, _ in self._planning.values()), return_exceptions=True)
+        await self._leave()
+
+    async def _leave(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.flush()
+        process_id = self.process_id
+        try:
+            await self.write(lambda turn: self._sign_off(turn, process_id))
+        except StoreUnavailable as error:
+            log.warning("engine.not_signed_off", error=str(error))
+        for timer in (self._flush_due, self._due_timer):
+            if timer is not None:
+                timer.cancel()
+        await self._pool.close()
+        await asyncio.get_running_loop().run_in_executor(None, self._writer.close)
+        self._wake_up.tell(self._ports)
+        self._wake_up.close()
+
+    def _sign_off(self, turn: Turn, process_id: int) -> None:
+        release(turn, process_id, self._book.limits, self._dispatcher.job_monitor.children_failed)
+        turn.tx.remove_process(process_id)
+
+    # commands
+
+    async def write(self, command: Callable[[Turn], Any]) -> Any:
+        """Run a command in the next turn; its answer when it is committed, or the error it raised."""
+        future: Future[Any] = Future()
+        self._commands.append((command, future))
+        self.flush()
+        return await asyncio.wrap_future(future)
+
+    async def finished(self, run_id: int) -> None:
+        """Returns when the run is terminal, whichever process ends it."""
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiting_for.setdefault(run_id, []).append(waiter)
+        self._check_waiting()
+        await waiter
+
+    def poke(self) -> None:
+        """There may be something to claim."""
+        self._pokes += 1
+        self._is_dry = False
+        self._look_s = FIRST_LOOK_S
+        self.flush()
+        self._check_waiting()
+
+    # the two hand-overs
+
+    def flush(self) -> None:
+        """Hand everything over to the writer: one batch object, swapped here."""
+        if self._flush_due is not None:
+            self._flush_due.cancel()
+            self._flush_due = None
+        done, ended = self._pool.take()
+        logs = self._collector.take()
+        demand = self._demand()
+        commands, self._commands = self._commands, []
+        has_news = bool(done or ended or commands or logs.lines)
+        if demand is not None and not has_news and self._is_dry:
+            demand = None
+        if not has_news and demand is None:
+            return
+        if demand is not None:
+            self._asked_jobs += demand.jobs
+            self._asked_steps += demand.steps
+            self._asked_at_poke = self._pokes
+        self._writer.put(Work(commands=commands, done=done, ended=ended, logs=logs, demand=demand))
+
+    def _demand(self) -> Demand | None:
+        if not self._executes or self.is_draining or self.process_id == 0 or self._lease_used() >= STOP_CLAIMING:
+            return None
+        jobs = max(0, self._pool.room() - self._asked_jobs)
+        steps = max(0, self._limits.planning_slots - len(self._planning) - self._asked_steps)
+        if not jobs and not steps:
+            return None
+        return Demand(
+            process_id=self.process_id,
+            jobs=jobs,
+            steps=steps,
+            roots=self._roots,
+            types=self._types,
+            suspect_allowed=not self._pool.holds_suspect,
+        )
+
+    def _posted_from_writer(self, posted: Posted) -> None:
+        assert self._loop is not None  # noqa: S101 - the writer runs only after start()
+        self._loop.call_soon_threadsafe(self._posted, posted)
+
+    def _posted(self, posted: Posted) -> None:
+        """A turn is committed."""
+        work = posted.work
+        self._pool.acknowledge(len(work.done) + len(work.ended))
+        if work.logs is not None and work.logs.lines:
+            self._collector.stored(work.logs, posted.last_seqs)
+        if posted.refused:
+            self.refused += posted.refused
+            log.warning("engine.refused", count=posted.refused)
+        if work.demand is not None:
+            self._asked_jobs -= work.demand.jobs
+            self._asked_steps -= work.demand.steps
+            self._is_dry = posted.haul.is_dry and self._asked_at_poke == self._pokes
+        for step_id, jobs in posted.haul.jobs:
+            self._pool.add(step_id, jobs)
+        for claimed in posted.haul.steps:
+            self._start_planning(claimed)
+        for future, answer in posted.answers:
+            if isinstance(answer, QuaeroError):
+                future.set_exception(answer)
+            else:
+                future.set_result(answer)
+        self._follow_up(posted)
+
+    def _follow_up(self, posted: Posted) -> None:
+        for run_id in posted.stopped_runs:
+            self._stopped(run_id)
+        for run_id in posted.closed_runs:
+            self._closed(run_id)
+        if posted.made_work and not posted.haul.is_dry:
+            self._is_dry = False
+        if (posted.made_work and not posted.haul.is_dry) or posted.closed_runs or posted.stopped_runs:
+            self._wake_up.tell(self._ports)
+        if posted.haul.jobs or posted.haul.steps or not self._is_dry:
+            self.flush()
+        due = posted.next_due
+        if posted.haul.next_at is not None:
+            due = posted.haul.next_at if due is None else min(due, posted.haul.next_at)
+        if due is not None:
+            self._wake_at(due)
+
+    def _wake_at(self, due: int) -> None:
+        assert self._loop is not None  # noqa: S101 - posted turns come only after start()
+        when = self._loop.time() + max(0.0, (due - self._clock.now()) / 1e6) + 0.001
+        if self._due_timer is not None:
+            if not self._due_timer.cancelled() and self._loop.time() < self._due_timer.when() <= when:
+                return
+            self._due_timer.cancel()
+        self._due_timer = self._loop.call_at(when, self._something_is_due)
+
+    def _something_is_due(self) -> None:
+        self._commands.append((_nothing, None))
+        self.poke()
+
+    def _lines_waiting(self) -> None:
+        if self._flush_due is None and self._loop is not None:
+            self._flush_due = self._loop.call_later(LINES_S, self.flush)
+
+    def _troubled_from_writer(self, error: StoreUnavailable | None) -> None:
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._troubled, error)
+
+    def _troubled(self, error: StoreUnavailable | None) -> None:
+        if error is not None and self.trouble is None:
+            log.error("store.unavailable", error=str(error))
+        elif error is None and self.trouble is not None:
+            log.info("store.available_again")
+        self.trouble = error
+
+    # planning
+
+    def _start_planning(self, claimed: ClaimedStep) -> None:
+        info = self._book.get(claimed.id)
+        held = Held(claimed.id, claimed.attempt)
+        task = asyncio.create_task(self._plan(claimed, info, held))
+        self._planning[claimed.id] = (task, info, held)
+
+    async def _plan(self, claimed: ClaimedStep, info: StepInfo, held: Held) -> None:
+        try:
+            await self._planner.plan(claimed, info)
+        except asyncio.CancelledError:
+            await self.write(lambda turn: self._dispatcher.planning_stopped(turn, held, release=self.is_draining))
+        except StaleClaim:
+            await self.write(lambda turn: self._dispatcher.planning_stopped(turn, held, release=False))
+        except StoreUnavailable as error:
+            log.warning("engine.planning_given_up", error=str(error))
+        except Exception as error:  # noqa: BLE001 - a plan is a worker's code: its failure is the step's outcome
+            failure = error
+            await self.write(
+                lambda turn: self._dispatcher.planning_failed(turn, held, failure, claimed.failures, self.process_id)
+            )
+        finally:
+            self._planning.pop(claimed.id, None)
+            self.flush()
+
+    # stopping
+
+    def _stopped(self, run_id: int) -> None:
+        """A run, or one of its steps, is to end: tell what runs here, sweep what is pending."""
+        if self._loop is not None and run_id not in self._sweeping:
+            self._sweeping.add(run_id)
+            self._tasks.append(self._loop.create_task(self._sweep(run_id)))
+
+    async def _sweep(self, run_id: int) -> None:
+        try:
+            self._stop_here(await self.write(lambda turn: _stopped_steps(turn, run_id)))
+            while await self.write(lambda turn: self._jobs.sweep(turn, run_id)):
+                pass
+        except (NotFound, StoreUnavailable) as error:
+            log.warning("engine.sweep_given_up", run_id=run_id, error=str(error))
+        finally:
+            self._sweeping.discard(run_id)
+
+    def _stop_here(self, steps: set[int]) -> None:
+        self._pool.stop_steps(lambda info: info.context.step_id in steps, "cancel")
+        for step_id, (task, _, _) in list(self._planning.items()):
+            if step_id in steps:
+                task.cancel("cancel")
+
+    def _resume_stopped(self, turn: Turn) -> None:
+        """Stopped runs that nobody sweeps any more (their process died) are swept here."""
+        turn.stopped_runs += turn.tx.stopped_runs()
+
+    async def _watch_flags(self) -> None:
+        """Cancellations that other processes asked for: looked at once a second while jobs run here."""
+        version = -1
+        while True:
+            await asyncio.sleep(FLAGS_S)
+            held = self._pool.steps_held() | set(self._planning)
+            current = self._store.data_version() if held else version
+            if current == version:
+                continue
+            version = current
+            stopped = self._store.stopped_steps(sorted(held))
+            if stopped:
+                self._stop_here(set(stopped))
+                self.flush()
+
+    def _closed(self, run_id: int) -> None:
+        self._book.forget_run(run_id)
+        self._collector.forget_run(run_id)
+        for waiter in self._waiting_for.pop(run_id, []):
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def _check_waiting(self) -> None:
+        for run_id in list(self._waiting_for):
+            if self._store.run(run_id).state.is_terminal:
+                self._closed(run_id)
+
+    # lease
+
+    async def _register(self) -> None:
+        until = self._host.lease_now() + int(self._limits.lease_s * 1e6)
+        row = self._host.process_row(until)._replace(
+            port=self._wake_up.port, started_at=self._clock.now(), slots=self._pool.size if self._executes else 0
+        )
+        self._renewed_at = self._host.lease_now()
+
+        def register(turn: Turn) -> int:
+            process_id = turn.tx.add_process(row)
+            self._rescue(turn, process_id)
+            return process_id
+
+        self.process_id = await self.write(register)
+        self._writer.origin = self.process_id
+        self._refresh_ports()
+        self._wake_up.tell(self._ports)
+
+    def _rescue(self, turn: Turn, process_id: int) -> list[int]:
+        rescue_dead(
+            turn,
+            process_id,
+            self._host.is_dead,
+            self._host.lease_now(),
+            self._book.limits,
+            self._dispatcher.job_monitor.children_failed,
+        )
+        return [process.port for process in turn.tx.processes()]
+
+    def _refresh_ports(self) -> None:
+        self._ports = [process.port for process in self._store.processes()]
+
+    def _lease_used(self) -> float:
+        return (self._host.lease_now() - self._renewed_at) / (self._limits.lease_s * 1e6)
+
+    async def _keep_lease(self) -> None:
+        """Renew in time; fence this process before its lease ends when that fails."""
+        renewing: asyncio.Future[Any] | None = None
+        check_s = min(self._limits.renew_s, self._limits.lease_s * 0.1)
+        next_renewal = self._limits.renew_s
+        while True:
+            await asyncio.sleep(check_s)
+            next_renewal -= check_s
+            if renewing is None and next_renewal <= 0:
+                next_renewal = self._limits.renew_s
+                renewing = asyncio.ensure_future(self._renew())
+            if renewing is not None and renewing.done():
+                renewing = None
+            if self._lease_used() >= FENCE:
+                self._fence()
+
+    async def _renew(self) -> None:
+        asked_at = self._host.lease_now()
+        until = asked_at + int(self._limits.lease_s * 1e6)
+        process_id = self.process_id
+
+        def renew(turn: Turn) -> list[int] | None:
+            if not turn.tx.renew(process_id, until, self.is_draining):
+                return None
+            return self._rescue(turn, process_id)
+
+        try:
+            ports = await self.write(renew)
+        except StoreUnavailable:
+            return
+        if ports is None:
+            log.warning("engine.taken_for_dead", process_id=process_id)
+            self._fence()
+            await self._register()
+            self.poke()
+            return
+        self._renewed_at = asked_at
+        self._ports = ports
+
+    def _fence(self) -> None:
+        """This process may no longer act for its jobs: stop them all; their results would be refused."""
+        self._pool.forget_claimed()
+        self._pool.stop_all("drain")
+        for task, _, _ in list(self._planning.values()):
+            task.cancel("drain")
+
+    # upkeep
+
+    async def _look_around(self) -> None:
+        """The fallback for a wake-up that got lost: looks for foreign commits, ever more seldom while there are none."""
+        version = -1
+        while True:
+            await asyncio.sleep(self._look_s * self._random.uniform(0.8, 1.0))
+            self._look_s = min(self._look_s * 2, LONGEST_LOOK_S)
+            current = self._store.data_version()
+            if current != version:
+                version = current
+                look = self._look_s
+                self._is_dry = False
+                self.flush()
+                self._check_waiting()
+                self._look_s = look
+
+    async def _audit(self) -> None:
+        """Recount a few steps a minute, in a snapshot; mend what differs. Drop log files past their time."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(self._limits.audit_s * self._random.uniform(0.8, 1.2))
+            after = self._audit_cursor
+            suspected, self._audit_cursor = await loop.run_in_executor(None, self._store.drifting, after, AUDIT_STEPS)
+            await self.write(partial(mend, suspected=suspected))
+            oldest = day_of(self._clock.now() - self._limits.log_retention_days * DAY_US)
+            await loop.run_in_executor(None, self._logs.drop_days_before, oldest, self._store.open_log_days())
+
+
+def _nothing(turn: Turn) -> None:
+    """A command that only makes the writer look at what is due."""
+
+
+def _stopped_steps(turn: Turn, run_id: int) -> set[int]:
+    run = turn.tx.run(run_id)
+    return {step.id for step in turn.tx.steps(run_id) if run.stop_reason is not None or step.stop_reason is not None}

@@ -1,0 +1,58 @@
+"""Upkeep: what must happen although nothing ended. Deadlines and the auditor's findings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from quaero.model.log import LogLevel
+from quaero.model.status import StatusReason
+from quaero.ports.jobs import Delta
+from quaero.queue.job_manager import JobManager
+from quaero.queue.turn import Turn
+
+EVENTS_KEPT_US = 15 * 60 * 1_000_000
+AUDIT_STEPS = 20
+
+
+def enforce_deadlines(turn: Turn, jobs: JobManager) -> None:
+    """Stop runs and steps whose time is up."""
+    runs, steps = turn.tx.due_deadlines()
+    for run_id in runs:
+        jobs.stop_run(turn, run_id, StatusReason.TIMEOUT, "the run's timeout has passed")
+        turn.tx.set_run_flags(run_id, {"deadline": 0})
+    for step_id in steps:
+        step = turn.tx.step(step_id)
+        jobs.stop_step(turn, step, StatusReason.TIMEOUT, "the step's timeout has passed")
+        turn.tx.set_step_flags(step_id, {"deadline": 0})
+
+
+def mend(turn: Turn, suspected: Sequence[int]) -> None:
+    """Recount steps that the auditor found to differ. What still differs here is mended and counted as drift.
+
+    The counters change in the transactions that end the children, so there must never be anything to find.
+    """
+    for step_id in suspected:
+        step = turn.tx.step(step_id)
+        truth = Delta()
+        for state, count in turn.tx.recount(step_id).items():
+            truth.create(state, count)
+        shown = Delta(
+            total=step.total,
+            pending=step.pending,
+            waiting=step.waiting,
+            running=step.running,
+            completed=step.completed,
+            failed=step.failed,
+            cancelled=step.cancelled,
+            skipped=step.skipped,
+        )
+        if shown == truth:
+            continue
+        drift = turn.delta(step_id)
+        for name in ("total", "pending", "waiting", "running", "completed", "failed", "cancelled", "skipped"):
+            setattr(drift, name, getattr(truth, name) - getattr(shown, name))
+        turn.tx.put_fact("drift", str(int(turn.tx.fact("drift") or 0) + 1))
+        run = turn.tx.run(step.manager_id)
+        turn.log_step(run, step, LogLevel.ERROR, "auditor.drift", "run", shown=str(shown), counted=str(truth))
+    turn.tx.put_fact("audited_at", str(turn.now))
+    turn.tx.prune_events(turn.now - EVENTS_KEPT_US)

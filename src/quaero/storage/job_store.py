@@ -1,0 +1,246 @@
+"""SqlJobStore: opens the main database; the reading half of the job store, and the door to its transactions."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from quaero.errors import NotFound
+from quaero.model.definition import JobDefinition
+from quaero.model.job import Counters, Job, JobError
+from quaero.model.status import JobKind, JobStatus, StatusReason
+from quaero.ports.clock import Clock
+from quaero.ports.jobs import ProcessRow, RunRow, State, StepRow
+from quaero.storage.jobs import SQL, SqlJobTransaction, as_json, reason_of, run_row, step_row
+from quaero.storage.migrate import migrate
+from quaero.storage.sqlite import Connection, Readers, Row
+
+KINDS = (JobKind.MANAGER, JobKind.STEP, JobKind.WORKER)
+
+
+class SqlJobStore:
+    """See :class:`quaero.ports.jobs.JobStore`."""
+
+    def __init__(self, path: Path, clock: Clock, *, synchronous: str = "FULL") -> None:
+        self.path = path
+        self._clock = clock
+        self._connection = Connection(path, synchronous=synchronous)
+        migrate(self._connection, "main")
+        self._readers = Readers(path)
+        self._writing = threading.Lock()
+        self._decoded: dict[tuple[str, int], JobDefinition] = {}
+
+    @property
+    def readers(self) -> Readers:
+        return self._readers
+
+    @property
+    def statements(self) -> int:
+        """How many statements this process has run, reads and writes."""
+        return self._connection.statements + self._readers.statements
+
+    @contextmanager
+    def transaction(self) -> Iterator[SqlJobTransaction]:
+        """One at a time in this process; others wait for the file's lock."""
+        with self._writing, self._connection.transaction():
+            yield SqlJobTransaction(self._connection, self._clock.now())
+
+    def close(self) -> None:
+        self._readers.close()
+        self._connection.close()
+
+    # reads for the engine
+
+    def run(self, run_id: int) -> RunRow:
+        return run_row(self._one("run", f"no run {run_id}", id=run_id))
+
+    def steps(self, run_id: int) -> list[StepRow]:
+        return [step_row(row) for row in self._all("steps", run_id=run_id)]
+
+    def step(self, step_id: int) -> StepRow:
+        return step_row(self._one("step", f"no step {step_id}", id=step_id))
+
+    def definition(self, definition_id: str, revision: int) -> bytes:
+        missing = f"definition {definition_id!r} has no revision {revision}"
+        return str(self._one("definition", missing, id=definition_id, revision=revision)[0]).encode()
+
+    def processes(self) -> list[ProcessRow]:
+        return [ProcessRow(*row) for row in self._all("processes")]
+
+    def data_version(self) -> int:
+        return self._readers.get().data_version()
+
+    def stopped_steps(self, step_ids: list[int]) -> list[int]:
+        return [row[0] for row in self._all("stopped_steps", rows=as_json(step_ids))]
+
+    def open_log_days(self) -> list[str]:
+        return [row[0] for row in self._all("open_log_days")]
+
+    def open_runs(self) -> list[int]:
+        return [row[0] for row in self._all("all_open_runs")]
+
+    def drifting(self, after: int, limit: int) -> tuple[list[int], int]:
+        rows = self._all("drifting", after=after, limit=limit)
+        return [row[0] for row in rows if not row[1]], rows[-1][0] if len(rows) == limit else 0
+
+    def fact(self, name: str) -> str | None:
+        rows = self._all("fact", name=name)
+        return str(rows[0][0]) if rows else None
+
+    # reads for people
+
+    def get_job(self, job_id: int) -> Job:
+        row = self._one("get_job", f"no job {job_id}; quaero jobs list shows the runs", id=job_id)
+        kind = KINDS[row[1]]
+        if kind is JobKind.MANAGER:
+            return self._manager(row)
+        return self._step(row) if kind is JobKind.STEP else self._worker(row)
+
+    def list_runs(self, *, limit: int, cursor: int | None = None, status: JobStatus | None = None) -> list[Job]:
+        """Newest first; ``cursor`` is the last id of the page before."""
+        rows = self._all("list_runs", cursor=cursor, status=_states(status), limit=limit)
+        return [self.get_job(row[0]) for row in rows]
+
+    def list_children(
+        self, parent_id: int, *, limit: int, cursor: int | None = None, status: JobStatus | None = None
+    ) -> list[Job]:
+        """In order of creation; ``cursor`` is the last id of the page before."""
+        self._one("get_job", f"no job {parent_id}", id=parent_id)
+        rows = self._all("list_children", parent_id=parent_id, cursor=cursor or 0, status=_states(status), limit=limit)
+        return [self.get_job(row[0]) for row in rows]
+
+    def failed_children(self, run_id: int, limit: int) -> list[Job]:
+        """Dead letters of a run."""
+        return [self.get_job(row[0]) for row in self._all("failed_children", run_id=run_id, limit=limit)]
+
+    def attempts(self, job_id: int) -> list[dict[str, Any]]:
+        """Attempts that did not simply succeed at the first try."""
+        return [
+            {
+                "attempt": row[0],
+                "process_id": row[1],
+                "ended_at": _time(row[2]),
+                "outcome": row[3],
+                "error": None if row[5] is None else msgspec.json.decode(row[5], type=JobError),
+            }
+            for row in self._all("attempts", id=job_id)
+        ]
+
+    def log_place(self, job_id: int) -> tuple[int, str]:
+        """(run, log day) of any job."""
+        manager = self._one("get_job", f"no job {job_id}", id=job_id)[2]
+        return manager, self.run(manager).log_day
+
+    def definition_of(self, run_id: int) -> JobDefinition:
+        run = self.run(run_id)
+        key = (run.definition_id, run.revision)
+        if key not in self._decoded:
+            self._decoded[key] = msgspec.json.decode(self.definition(*key), type=JobDefinition)
+        return self._decoded[key]
+
+    def _manager(self, row: Row) -> Job:
+        facts = self._one("run_facts", "no run", id=row[0])
+        numbers = self._one("run_counters", "no run", id=row[0])
+        counters = Counters(**dict(zip(Counters.__struct_fields__, numbers, strict=True)))
+        documents = sum(step.document_count for step in self.steps(row[0]))
+        return Job(
+            **_common(row),
+            job_type="manager",
+            name=facts[3],
+            definition_id=facts[0],
+            rerun_of=facts[2],
+            counters=counters,
+            percent=round(counters.percent, 1),
+            document_count=documents,
+            message=facts[6],
+            cancel_requested_at=_time(facts[4]),
+            paused_at=_time(facts[5]),
+            config=self.definition_of(row[0]).config,
+        )
+
+    def _step(self, row: Row) -> Job:
+        step = self.step(row[0])
+        definition = self.definition_of(step.manager_id)
+        described = next((s for s in definition.steps if s.name == step.name), None)
+        counters = Counters(**{name: getattr(step, name) for name in Counters.__struct_fields__})
+        return Job(
+            **_common(row),
+            job_type=step.worker_type,
+            name=step.name,
+            step_id=step.id,
+            step_name=step.name,
+            worker_type=step.worker_type,
+            definition_id=definition.id,
+            counters=counters,
+            percent=round(counters.percent, 1),
+            document_count=step.document_count,
+            message=step.message,
+            max_attempts=described.retry.max_attempts if described else 1,
+            config=described.parameters if described else {},
+        )
+
+    def _worker(self, row: Row) -> Job:
+        step = self.step(row[3])
+        definition = self.definition_of(step.manager_id)
+        return Job(
+            **_common(row),
+            job_type=step.worker_type,
+            name=f"{step.name} {row[0]}",
+            step_id=step.id,
+            step_name=step.name,
+            worker_type=step.worker_type,
+            definition_id=definition.id,
+            max_attempts=definition.step(step.name).retry.max_attempts,
+            config=msgspec.json.decode(row[18]) if row[18] else {},
+        )
+
+    def _all(self, name: str, /, **params: Any) -> list[Row]:
+        return self._readers.get().fetch_all(SQL[name], params)
+
+    def _one(self, name: str, missing: str, /, **params: Any) -> Row:
+        row = self._readers.get().fetch_one(SQL[name], params)
+        if row is None:
+            raise NotFound(missing)
+        return row
+
+
+def _common(row: Row) -> dict[str, Any]:
+    result = msgspec.json.decode(row[19]) if row[19] else {}
+    status = State(row[4]).status
+    reason: StatusReason | None = reason_of(row[5])
+    return {
+        "id": row[0],
+        "kind": KINDS[row[1]],
+        "manager_id": row[2],
+        "parent_id": row[3],
+        "status": status,
+        "status_reason": reason,
+        "has_errors": bool(row[6]),
+        "priority": row[7],
+        "available_at": _time(row[8]),
+        "attempt": row[9],
+        "failures": row[10],
+        "rescues": row[11],
+        "claimed_by": row[12],
+        "depth": row[13],
+        "spawned_by": row[14],
+        "created_at": _time(row[15]),
+        "started_at": _time(row[16]),
+        "finished_at": _time(row[17]),
+        "result": result,
+        "error": msgspec.json.decode(row[20], type=JobError) if row[20] else None,
+    } | ({"document_count": len(result.get("document_ids", ()))} if row[1] == 2 else {})
+
+
+def _time(micros: int | None) -> datetime | None:
+    return None if micros is None else datetime.fromtimestamp(micros / 1e6, UTC)
+
+
+def _states(status: JobStatus | None) -> str | None:
+    return None if status is None else as_json([state for state in State if state.status is status])

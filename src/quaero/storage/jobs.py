@@ -1,0 +1,485 @@
+"""SqlJobTransaction: the writing half of the job store. One method, one statement (or two); no rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+import msgspec
+
+from quaero.errors import NotFound
+from quaero.model.job import JobError
+from quaero.model.status import StatusReason
+from quaero.ports.jobs import (
+    REASONS,
+    AttemptEnd,
+    Child,
+    Claimed,
+    ClaimedStep,
+    Delta,
+    DocumentChanges,
+    Held,
+    Lane,
+    Limiter,
+    LostJob,
+    NewRun,
+    NewStep,
+    ProcessRow,
+    RunRow,
+    Settled,
+    State,
+    StepRow,
+)
+from quaero.storage.document_writer import DocumentWriter
+from quaero.storage.sqlite import Connection, Row
+from quaero.storage.statements import statements
+
+SQL = statements("sqlite", "jobs")
+_claimed = msgspec.json.Decoder(list[Claimed])
+_ids = msgspec.json.Decoder(list[int])
+_due = msgspec.json.Decoder(list[tuple[int, int, int]])
+_encoder = msgspec.json.Encoder()
+
+
+def as_json(rows: object) -> str:
+    """A batch as the one argument of its statement."""
+    return _encoder.encode(rows).decode()
+
+
+def reason_code(reason: StatusReason | None) -> int | None:
+    return None if reason is None else REASONS.index(reason)
+
+
+def reason_of(code: int | None) -> StatusReason | None:
+    return None if code is None else REASONS[code]
+
+
+class SqlJobTransaction:
+    """See :class:`quaero.ports.jobs.JobTransaction`. Lives inside one open transaction of ``connection``."""
+
+    def __init__(self, connection: Connection, now: int) -> None:
+        self.connection = connection
+        self._documents = DocumentWriter(connection)
+        self._now = now
+
+    @property
+    def now(self) -> int:
+        return self._now
+
+    def savepoint(self) -> AbstractContextManager[None]:
+        return self.connection.savepoint()
+
+    def _run(self, name: str, /, **params: Any) -> int:
+        return self.connection.run(SQL[name], params)
+
+    def _all(self, name: str, /, **params: Any) -> list[Row]:
+        return self.connection.fetch_all(SQL[name], params)
+
+    def _value(self, name: str, /, **params: Any) -> Any:
+        return self.connection.fetch_value(SQL[name], params)
+
+    def _numbers(self, count: int, name: str = "job") -> int:
+        return int(self._value("take_numbers", name=name, count=count))
+
+    # definitions and runs
+
+    def pin_definition(self, definition_id: str, digest: str, source: str, body: bytes) -> int:
+        found = self._value("find_revision", id=definition_id, hash=digest)
+        if found is not None:
+            return int(found)
+        revision = (self.newest_revision(definition_id) or 0) + 1
+        self._run(
+            "add_definition",
+            id=definition_id,
+            revision=revision,
+            hash=digest,
+            source=source,
+            body=body.decode(),
+            now=self._now,
+        )
+        return revision
+
+    def definition(self, definition_id: str, revision: int) -> bytes:
+        body = self._value("definition", id=definition_id, revision=revision)
+        if body is None:
+            raise NotFound(f"definition {definition_id!r} has no revision {revision}")
+        return str(body).encode()
+
+    def definition_source(self, definition_id: str, revision: int) -> str:
+        return str(self._value("definition_source", id=definition_id, revision=revision) or "")
+
+    def newest_revision(self, definition_id: str) -> int | None:
+        revision = self._value("newest_revision", id=definition_id)
+        return None if revision is None else int(revision)
+
+    def add_run(self, run: NewRun) -> int:
+        run_id = self._numbers(1)
+        added = self._run(
+            "add_manager_job",
+            id=run_id,
+            parent_step=run.parent_step,
+            child_key=run.child_key,
+            priority=run.priority,
+            now=self._now,
+        )
+        if not added:
+            return 0
+        self._run(
+            "add_run",
+            id=run_id,
+            definition_id=run.definition_id,
+            revision=run.revision,
+            root_id=run.root_id or run_id,
+            parent_step=run.parent_step,
+            rerun_of=run.rerun_of,
+            name=run.name,
+            log_day=run.log_day,
+            queued=int(run.queued),
+            deadline=run.deadline,
+        )
+        self._run("add_io", id=run_id)
+        return run_id
+
+    def add_steps(self, steps: Sequence[NewStep]) -> list[int]:
+        first = self._numbers(len(steps))
+        jobs = [(s.manager_id, s.name, s.state, reason_code(s.reason), s.priority) for s in steps]
+        lanes = [
+            (
+                s.manager_id,
+                s.root_id,
+                s.position,
+                s.name,
+                s.worker_type,
+                int(s.has_runs),
+                s.priority,
+                int(s.sealed),
+            )
+            for s in steps
+        ]
+        self._run("add_step_jobs", first=first, now=self._now, rows=as_json(jobs))
+        self._run("add_steps", first=first, rows=as_json(lanes))
+        ids = list(range(first, first + len(steps)))
+        for step_id in ids:
+            self._run("add_io", id=step_id)
+        return ids
+
+    def run(self, run_id: int) -> RunRow:
+        rows = self._all("run", id=run_id)
+        if not rows:
+            raise NotFound(f"no run {run_id}")
+        return run_row(rows[0])
+
+    def open_runs(self, definition_id: str) -> list[RunRow]:
+        return [run_row(row) for row in self._all("open_runs", definition_id=definition_id)]
+
+    def stopped_runs(self) -> list[int]:
+        return [row[0] for row in self._all("stopped_runs")]
+
+    def child_runs(self, run_id: int) -> list[int]:
+        return [row[0] for row in self._all("child_runs", run_id=run_id)]
+
+    def steps(self, run_id: int) -> list[StepRow]:
+        return [step_row(row) for row in self._all("steps", run_id=run_id)]
+
+    def step(self, step_id: int) -> StepRow:
+        rows = self._all("step", id=step_id)
+        if not rows:
+            raise NotFound(f"no step {step_id}")
+        return step_row(rows[0])
+
+    def set_run_flags(self, run_id: int, values: Mapping[str, Any]) -> None:
+        flags = dict.fromkeys(
+            ("queued", "failing", "warned", "stop_reason", "stop_at", "paused_at", "deadline", "message")
+        )
+        self._run("set_run_flags", id=run_id, **{**flags, **_coded(values)})
+
+    def set_step_flags(self, step_id: int, values: Mapping[str, Any]) -> None:
+        flags = dict.fromkeys(
+            ("sealed", "stop_reason", "deadline", "plan_hash", "cache_key", "message", "warnings", "documents")
+        )
+        self._run("set_step_flags", id=step_id, **{**flags, **_coded(values)})
+
+    # status changes
+
+    def set_state(
+        self,
+        job_id: int,
+        old: Sequence[State],
+        new: State,
+        *,
+        reason: StatusReason | None = None,
+        has_errors: bool = False,
+        available_at: int | None = None,
+    ) -> bool:
+        changed = self._run(
+            "set_state",
+            id=job_id,
+            old=as_json(old),
+            new=int(new),
+            reason=reason_code(reason),
+            has_errors=int(has_errors),
+            available_at=available_at,
+            now=self._now,
+        )
+        return changed == 1
+
+    def release_claim(self, job_id: int) -> None:
+        self._run("release_claim", id=job_id)
+
+    # children
+
+    def add_children(self, manager_id: int, step_id: int, children: Sequence[Child]) -> int:
+        if not children:
+            return 0
+        first = self._numbers(len(children))
+        common = {"first": first, "manager_id": manager_id, "step_id": step_id, "now": self._now}
+        top = max(c.priority for c in children)
+        if all(c.priority == top and c[3:] == (None, None, 0, None) for c in children):
+            keys = as_json([c.key for c in children])
+            added = self._run("add_children", **common, priority=top, rows=keys)
+        else:
+            rows = [(c.key, c.priority, c.limit_key, c.dedup_key, c.depth, c.spawned_by) for c in children]
+            added = self._run("add_children_with", **common, rows=as_json(rows))
+        payloads = (b"[" + b",".join([c.payload for c in children]) + b"]").decode()
+        name = "add_payloads" if added == len(children) else "add_payloads_of_inserted"
+        self._run(name, first=first, payloads=payloads)
+        if top:
+            self._run("raise_lane", id=step_id, priority=top)
+        return added
+
+    def copy_failed_children(self, old_step: int, new_run: int, new_step: int) -> int:
+        old_run = self.step(old_step).manager_id
+        params = {"old_run": old_run, "old_step": old_step}
+        count = int(self._value("count_failed_children", **params))
+        if count:
+            first = self._numbers(count)
+            self._run("copy_failed_children", **params, new_run=new_run, new_step=new_step, first=first, now=self._now)
+            self._run("copy_failed_payloads", old_step=old_step, new_step=new_step)
+        return count
+
+    # the hot path
+
+    def complete(self, held: Sequence[Held] | Sequence[tuple[int, int]]) -> list[int]:
+        rows = as_json(held)
+        try:
+            with self.connection.savepoint():
+                if self._run("complete", rows=rows, now=self._now) == len(held):
+                    return []
+                raise _SomeRefused  # noqa: TRY301 - what rolls the savepoint back
+        except _SomeRefused:
+            accepted = self.accepted(held)
+            still = [h for h in held if h[0] in accepted]
+            self._run("complete", rows=as_json(still), now=self._now)
+            return [h[0] for h in held if h[0] not in accepted]
+
+    def accepted(self, held: Sequence[Held] | Sequence[tuple[int, int]]) -> set[int]:
+        return set(_ids.decode(self._value("accepted", rows=as_json(held))))
+
+    def settle(self, ends: Sequence[Settled]) -> None:
+        rows = [(e.id, e.attempt, e.state, reason_code(e.reason), e.available_at, e.failures) for e in ends]
+        self._run("settle", rows=as_json(rows), now=self._now)
+
+    def put_results(self, results: Sequence[tuple[int, bytes | None, bytes | None]]) -> None:
+        rows = [(i, r and r.decode(), e and e.decode()) for i, r, e in results]
+        self._run("put_results", rows=as_json(rows))
+
+    def add_attempts(self, process_id: int | None, ends: Sequence[AttemptEnd]) -> None:
+        rows = [(e.job_id, e.attempt, e.outcome, _family(e.error), e.error and as_json(e.error)) for e in ends]
+        self._run("add_attempts", process_id=process_id, rows=as_json(rows), now=self._now)
+
+    def apply_counters(self, deltas: Mapping[int, Delta]) -> list[int]:
+        rows = [(step, *msgspec.structs.astuple(deltas[step])) for step in sorted(deltas)]
+        return [row[0] for row in self._all("apply_counters", rows=as_json(rows)) if row[1] == 0]
+
+    # documents
+
+    def write_documents(self, batch: Sequence[Any]) -> DocumentChanges:
+        return self._documents.apply(batch, self._now)
+
+    def copy_documents(self, old_run: int, new_run: int, steps: Mapping[int, int]) -> dict[int, int]:
+        return self._documents.copy_runs(old_run, new_run, steps) if steps else {}
+
+    # claiming
+
+    def bring_due(self, limit: int) -> dict[int, int]:
+        due = _due.decode(self._value("due_children", now=self._now, limit=limit))
+        if not due:
+            return {}
+        self._run("make_ready", rows=as_json([d[0] for d in due]))
+        moved: dict[int, int] = {}
+        for _, kind, parent in due:
+            step = parent if kind == 2 else 0
+            moved[step] = moved.get(step, 0) + 1
+        return moved
+
+    def next_due(self) -> int | None:
+        due = self._value("next_due")
+        return None if due is None else int(due)
+
+    def lanes(self, roots: Sequence[int] | None, types: Sequence[str], skip: Sequence[int]) -> list[Lane]:
+        rows = self._all(
+            "lanes",
+            roots=None if roots is None else as_json(roots),
+            types=as_json(types),
+            skip=as_json(skip),
+        )
+        return [Lane(*row) for row in rows]
+
+    def _claim(self, name: str, process_id: int, **params: Any) -> list[Claimed]:
+        claimed = _claimed.decode(self._value(name, **params))
+        if claimed:
+            self._run("claim", rows=as_json([c.id for c in claimed]), process_id=process_id, now=self._now)
+        return claimed
+
+    def claim_jobs(self, step_id: int, limit: int, process_id: int, limit_key: str | None = None) -> list[Claimed]:
+        if limit_key is None:
+            return self._claim("peek_jobs", process_id, step_id=step_id, limit=limit)
+        return self._claim("peek_keyed_jobs", process_id, step_id=step_id, limit=limit, limit_key=limit_key)
+
+    def claim_suspect(self, step_id: int, process_id: int) -> list[Claimed]:
+        return self._claim("peek_suspect", process_id, step_id=step_id)
+
+    def claim_steps(
+        self, roots: Sequence[int] | None, types: Sequence[str], limit: int, process_id: int
+    ) -> list[ClaimedStep]:
+        rows = self._all(
+            "plannable",
+            roots=None if roots is None else as_json(roots),
+            types=as_json(types),
+            limit=limit,
+        )
+        if rows:
+            self._run("claim", rows=as_json([row[0] for row in rows]), process_id=process_id, now=self._now)
+        return [ClaimedStep(*row) for row in rows]
+
+    def next_turn(self) -> int:
+        return self._numbers(1, "turn")
+
+    def served(self, lanes: Sequence[tuple[int, int, int]]) -> None:
+        self._run("served", rows=as_json(lanes))
+
+    # limits
+
+    def ready_keys(self, step_id: int, limit: int) -> list[str]:
+        return [row[0] for row in self._all("ready_keys", step_id=step_id, limit=limit)]
+
+    def limiters(self, name: str, keys: Sequence[str]) -> dict[str, Limiter]:
+        return {row[0]: Limiter(*row) for row in self._all("limiters", name=name, rows=as_json(keys))}
+
+    def put_limiters(self, name: str, limiters: Sequence[Limiter]) -> None:
+        self._run("put_limiters", name=name, rows=as_json(limiters))
+
+    def release_slots(self, names: Mapping[tuple[str, str], int]) -> None:
+        rows = [(name, key, count) for (name, key), count in names.items()]
+        self._run("release_slots", rows=as_json(rows))
+
+    # stopping
+
+    def sweep(self, step_id: int, reason: StatusReason, after: int, limit: int) -> tuple[int, int, int]:
+        rows = self._all("sweep_candidates", step_id=step_id, after=after, limit=limit)
+        ready = [row[0] for row in rows if row[1] == State.READY]
+        waiting = [row[0] for row in rows if row[1] == State.WAITING]
+        if ready or waiting:
+            self._run("cancel_children", rows=as_json(ready + waiting), reason=reason_code(reason), now=self._now)
+        return len(ready), len(waiting), rows[-1][0] if len(rows) == limit else 0
+
+    def due_deadlines(self) -> tuple[list[int], list[int]]:
+        runs = [row[0] for row in self._all("due_runs", now=self._now)]
+        return runs, [row[0] for row in self._all("due_steps", now=self._now)]
+
+    # processes
+
+    def add_process(self, process: ProcessRow) -> int:
+        values = process._asdict()
+        values.pop("id")
+        return int(self._value("add_process", **values))
+
+    def renew(self, process_id: int, lease_until: int, draining: bool) -> bool:
+        return self._run("renew", id=process_id, lease_until=lease_until, draining=int(draining)) == 1
+
+    def processes(self) -> list[ProcessRow]:
+        return [ProcessRow(*row) for row in self._all("processes")]
+
+    def orphaned_holders(self) -> list[int]:
+        return [row[0] for row in self._all("holders")]
+
+    def remove_process(self, process_id: int) -> None:
+        self._run("remove_process", id=process_id)
+
+    def lost_jobs(self, process_id: int) -> list[LostJob]:
+        return [LostJob(*row) for row in self._all("lost_jobs", process_id=process_id)]
+
+    def rescue(self, ids: Sequence[int]) -> None:
+        self._run("rescue", rows=as_json(ids))
+
+    def fail_lost(self, ids: Sequence[int]) -> None:
+        self._run("fail_lost", rows=as_json(ids), reason=reason_code(StatusReason.CRASH_LOOP), now=self._now)
+
+    # the step cache
+
+    def cached_step(self, definition_id: str, step_name: str, key: str) -> tuple[int, int, int] | None:
+        rows = self._all("cached_step", definition_id=definition_id, step_name=step_name, cache_key=key)
+        return (rows[0][0], rows[0][1], rows[0][2]) if rows else None
+
+    def put_cached_step(self, definition_id: str, step_name: str, key: str, run_id: int, step_id: int) -> None:
+        self._run(
+            "put_cached_step",
+            definition_id=definition_id,
+            step_name=step_name,
+            cache_key=key,
+            manager_id=run_id,
+            step_id=step_id,
+            now=self._now,
+        )
+
+    def trim_step_cache(self, definition_id: str, step_name: str, keep: int) -> None:
+        self._run("trim_step_cache", definition_id=definition_id, step_name=step_name, keep=keep)
+
+    # watching
+
+    def add_events(self, origin: int, events: Sequence[tuple[str, int | None, int | None, bytes]]) -> None:
+        rows = [(kind, manager, job, data.decode()) for kind, manager, job, data in events]
+        self._run("add_events", origin=origin, now=self._now, rows=as_json(rows))
+
+    def prune_events(self, before: int) -> None:
+        self._run("prune_events", before=before)
+
+    def recount(self, step_id: int) -> dict[State, int]:
+        return {State(row[0]): row[1] for row in self._all("recount", step_id=step_id)}
+
+    def fact(self, name: str) -> str | None:
+        value = self._value("fact", name=name)
+        return None if value is None else str(value)
+
+    def put_fact(self, name: str, value: str) -> None:
+        self._run("put_fact", name=name, value=value)
+
+
+class _SomeRefused(Exception):
+    """Some attempt of a batch had lost its job."""
+
+
+@contextmanager
+def job_transaction(connection: Connection, now: int) -> Iterator[SqlJobTransaction]:
+    """An immediate transaction, committed at the end."""
+    with connection.transaction():
+        yield SqlJobTransaction(connection, now)
+
+
+def run_row(row: Row) -> RunRow:
+    run = RunRow(*row)
+    return run._replace(state=State(row[8]), reason=reason_of(row[9]), stop_reason=reason_of(row[14]))
+
+
+def step_row(row: Row) -> StepRow:
+    step = StepRow(*row)
+    return step._replace(state=State(row[7]), reason=reason_of(row[8]), stop_reason=reason_of(row[15]))
+
+
+def _coded(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: reason_code(v) if isinstance(v, StatusReason) else v for k, v in values.items()}
+
+
+def _family(error: JobError | None) -> str | None:
+    return error.family if error else None

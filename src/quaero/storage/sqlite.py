@@ -1,0 +1,208 @@
+"""SQLite: connect, transaction, fetch. Knows nothing about jobs.
+
+WAL, ``synchronous=FULL``, one writing connection per process; any number of reading ones. Several processes
+may share the file on one host, never over a network file system (checked at open).
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import apsw
+
+from quaero.errors import StoreUnavailable
+
+Row = tuple[Any, ...]
+
+BUSY_TIMEOUT_S = 30.0
+BUSY_NAP_S = 0.0003
+"""Our own naps while another process writes: the library's grow to 100 ms."""
+CHECKPOINT_PAGES = 4000
+_NETWORK = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "fuse.sshfs", "fuse.rclone"})
+
+
+class Connection:
+    """One apsw connection with our pragmas and our errors. Not for use by two threads at once."""
+
+    def __init__(self, path: Path, *, read_only: bool = False, synchronous: str = "FULL") -> None:
+        self.path = path
+        self.statements = 0
+        """How many statements ran: an idle process must stay under one a second."""
+        flags = apsw.SQLITE_OPEN_READONLY if read_only else apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
+        with translated(path):
+            self._db = apsw.Connection(str(path), flags=flags, statementcachesize=500)
+            self._db.set_busy_handler(_busy_handler())
+            if not read_only:
+                self._db.execute("PRAGMA journal_mode=WAL").fetchall()
+                self._db.execute(f"PRAGMA synchronous={synchronous}")
+                self._db.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}").fetchall()
+            self._db.execute("PRAGMA foreign_keys=OFF")
+            self._db.execute("PRAGMA temp_store=MEMORY")
+            self._db.execute("PRAGMA cache_size=-32768")
+            self._db.execute("PRAGMA mmap_size=268435456").fetchall()
+
+    def execute(self, sql: str, params: Mapping[str, Any] | tuple[Any, ...] = ()) -> apsw.Cursor:
+        self.statements += 1
+        with translated(self.path):
+            return self._db.execute(sql, params)
+
+    def fetch_all(self, sql: str, params: Mapping[str, Any] | tuple[Any, ...] = ()) -> list[Row]:
+        self.statements += 1
+        with translated(self.path):
+            return self._db.execute(sql, params).fetchall()
+
+    def fetch_one(self, sql: str, params: Mapping[str, Any] | tuple[Any, ...] = ()) -> Row | None:
+        self.statements += 1
+        with translated(self.path):
+            rows = self._db.execute(sql, params).fetchall()
+        return rows[0] if rows else None
+
+    def fetch_value(self, sql: str, params: Mapping[str, Any] | tuple[Any, ...] = ()) -> Any:
+        """The first column of the first row, or None."""
+        row = self.fetch_one(sql, params)
+        return None if row is None else row[0]
+
+    def run(self, sql: str, params: Mapping[str, Any] | tuple[Any, ...] = ()) -> int:
+        """Rows that the statement changed."""
+        self.execute(sql, params)
+        return int(self._db.changes())
+
+    def script(self, sql: str) -> None:
+        """Many statements, as in a migration."""
+        with translated(self.path):
+            self._db.execute(sql)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """An immediate (writing) transaction: committed at the end, rolled back on any error."""
+        self.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self.execute("COMMIT")
+        except BaseException:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise
+
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """Part of a transaction that can fail alone."""
+        with translated(self.path), self._db:
+            yield
+
+    def data_version(self) -> int:
+        """Changes when another connection has committed."""
+        return int(self._db.pragma("data_version"))
+
+    def close(self) -> None:
+        self._db.close()
+
+
+class Readers:
+    """A read-only connection per thread, opened when first asked for."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._local = threading.local()
+        self._all: list[Connection] = []
+        self._lock = threading.Lock()
+
+    @property
+    def statements(self) -> int:
+        return sum(connection.statements for connection in self._all)
+
+    def get(self) -> Connection:
+        connection: Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = Connection(self._path, read_only=True)
+            self._local.connection = connection
+            with self._lock:
+                self._all.append(connection)
+        return connection
+
+    def close(self) -> None:
+        with self._lock:
+            for connection in self._all:
+                connection.close()
+            self._all.clear()
+        self._local = threading.local()
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Turns the driver's refusals into errors that name the file and the way out."""
+    try:
+        yield
+    except apsw.FullError as error:
+        raise StoreUnavailable(f"{path}: the disk is full; free some space, the work goes on by itself") from error
+    except (apsw.ReadOnlyError, apsw.PermissionsError) as error:
+        raise StoreUnavailable(f"{path}: can't be written; give this user write access to the folder") from error
+    except apsw.CantOpenError as error:
+        raise StoreUnavailable(f"{path}: can't be opened ({error}); check that the folder is writable") from error
+    except apsw.BusyError as error:
+        message = f"{path}: another process has held the write lock for {BUSY_TIMEOUT_S:g} s"
+        raise StoreUnavailable(message) from error
+    except apsw.IOError as error:
+        raise StoreUnavailable(f"{path}: the disk failed ({error})") from error
+    except (apsw.CorruptError, apsw.NotADBError) as error:
+        raise StoreUnavailable(f"{path}: not a usable database ({error}); restore the folder from a backup") from error
+
+
+def refuse_network_file_system(folder: Path) -> None:
+    """Raises StoreUnavailable where ``folder`` lies on a file system whose locks can't be trusted."""
+    kind = file_system_of(folder, Path("/proc/self/mounts"))
+    if kind in _NETWORK:
+        raise StoreUnavailable(
+            f"{folder}: lies on a network file system ({kind}), where SQLite loses data; "
+            "use a local folder (--data), or PostgreSQL for several machines"
+        )
+
+
+def file_system_of(folder: Path, mounts: Path) -> str:
+    """The type of the file system ``folder`` lies on, by the mount table; empty where there is none."""
+    try:
+        lines = mounts.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return ""
+    target = str(folder.resolve())
+    best, kind = "", ""
+    for line in lines:
+        fields = line.split(" ")
+        if len(fields) < 3:
+            continue
+        point = fields[1].replace("\\040", " ")
+        inside = target == point or target.startswith(point.rstrip("/") + "/")
+        if inside and len(point) >= len(best):
+            best, kind = point, fields[2]
+    return kind
+
+
+def _busy_handler() -> Any:
+    started = 0.0
+
+    def handler(tries: int) -> bool:
+        nonlocal started
+        if tries == 0:
+            started = time.monotonic()
+        if time.monotonic() - started > BUSY_TIMEOUT_S:
+            return False
+        time.sleep(BUSY_NAP_S)
+        return True
+
+    return handler
+
+
+def make_private_folder(folder: Path) -> None:
+    """Create ``folder`` for this user alone; an existing one is left as it is."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise StoreUnavailable(f"{folder}: can't be created ({error.strerror}); choose another with --data") from error
+    if not os.access(folder, os.W_OK):
+        raise StoreUnavailable(f"{folder}: can't be written; give this user write access or choose another with --data")
