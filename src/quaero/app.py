@@ -21,6 +21,7 @@ from quaero.queue.job_manager import Definitions, JobManager
 from quaero.queue.log_collector import LogCollector, LogLimits
 from quaero.queue.masking import Masker
 from quaero.queue.node import NodeIdentity, SystemClock, is_gone, lease_clock_us, this_node
+from quaero.queue.offline import OfflineTurns
 from quaero.queue.planner import StepPlanner
 from quaero.queue.pool import WorkerPool
 from quaero.queue.step_info import StepBook
@@ -30,7 +31,7 @@ from quaero.storage.documents import SqlDocumentStore
 from quaero.storage.job_store import SqlJobStore
 from quaero.storage.keys import EncryptionKey, SecretResolver, SqlKeyStore
 from quaero.storage.logs import SqlLogStore
-from quaero.storage.sqlite import make_private_folder, refuse_network_file_system
+from quaero.storage.sqlite import Readers, make_private_folder, refuse_network_file_system
 
 WORKERS = "quaero.workers"
 """The entry-point group by which workers are found, ours and third parties'."""
@@ -87,7 +88,7 @@ class App:
         refuse_network_file_system(config.data)
         self.config = config
         self.clock = SystemClock()
-        self.random = Random()
+        self.random = Random()  # noqa: S311 - jitter, not a secret
         self.masker = Masker()
         self.store = SqlJobStore(config.database, self.clock, synchronous=config.engine.synchronous)
         self.logs = SqlLogStore(config.data / "logs")
@@ -103,6 +104,9 @@ class App:
         self.dispatcher = JobDispatcher(self.jobs, self.definitions, self.random)
         self.book = StepBook(self.store, self.workers, self.definitions, config.limits, self.secrets.reveal)
         self.host = ThisHost(config.engine.lease_seconds)
+        self.offline = OfflineTurns(
+            self.store, self.logs, self.jobs, self.dispatcher, self.book.limits, self.masker, self.host
+        )
 
     def engine(self, *, roots: tuple[int, ...] | None = None, executes: bool = True) -> Engine:
         """This process's share in the work; to be started inside an event loop."""
@@ -188,6 +192,14 @@ def register_workers(workers: StepManager, services: Services) -> None:
             package = point.dist.name if point.dist else point.value
             raise ConfigError(f"worker {point.name!r} of package {package} can't be loaded: {error}") from error
         register(workers, services)
+
+
+def workers_without_data(config: Config) -> StepManager:
+    """The registry alone, for those who look at definitions and workers where there may be no data folder."""
+    workers = StepManager()
+    documents = SqlDocumentStore(Readers(config.database), canonical_source_type)
+    register_workers(workers, Services(documents=documents, compute=ProcessCompute(1), clock=SystemClock()))
+    return workers
 
 
 def definitions_folder(data: Path) -> Path:

@@ -9,7 +9,8 @@ _MAX_CHARACTERS: Final = 200
 _FENCE: Final = re.compile(r" {0,3}(`{3,}|~{3,})")
 _ATX: Final = re.compile(r" {0,3}#{1,6}[ \t]+(.*?)(?:[ \t]+#+)?[ \t]*$")
 _SETEXT: Final = re.compile(r" {0,3}(?:=+|-{2,})[ \t]*$")
-_LINK: Final = re.compile(r"!?\[([^\]]*)\](?:\([^)]*\)|\[[^\]]*\])")
+_IMAGE: Final = re.compile(r"!\[[^\]]*\](?:\([^)]*\)|\[[^\]]*\])")
+_LINK: Final = re.compile(r"\[([^\]]*)\](?:\([^)]*\)|\[[^\]]*\])")
 _MARKUP: Final = re.compile(r"<[^>]+>|[*`]+|(?<!\w)_+|_+(?!\w)")
 
 
@@ -40,4 +41,4 @@ def _after_front_matter(lines: list[str]) -> list[str]:
 
 
 def _plain(text: str) -> str:
-    return _MARKUP.sub("", _LINK.sub(r"\1", text)).strip()[:_MAX_CHARACTERS]
+    return _MARKUP.sub("", _LINK.sub(r"\1", _IMAGE.sub("", text))).strip()[:_MAX_CHARACTERS]

@@ -194,21 +194,21 @@ def _candidates(counted: _Counted) -> list[tuple[Phrase, int]]:
 
 
 def _score(phrase: Phrase, count: int, weights: dict[str, float]) -> float:
-    """Above 0; a lower one is better. A phrase of n words wins over one word until that comes n² times as often.
+    """Above 0; a lower one is better. A repeated phrase of n words counts n² times as much as one word.
 
     In place of the S(kw) of the source, whose product of weights puts phrases of common words too far back.
     """
     logarithms = math.fsum(math.log(weights[word]) for word in phrase)
-    return math.exp(logarithms / len(phrase)) / (count * len(phrase) ** 2)
+    return math.exp(logarithms / len(phrase)) / (count * (len(phrase) ** 2 if count > 1 else 1))
 
 
 def _distinct(scored: list[tuple[float, Phrase]], limit: int) -> list[tuple[float, Phrase]]:
-    """The best phrases of which none holds all the words of another one, plural or not."""
+    """The best phrases of which none holds all the words of another one, or two of them, plural or not."""
     chosen: list[tuple[float, Phrase]] = []
     stems: list[frozenset[str]] = []
     for score, phrase in scored:
         stem = frozenset(_stem(word) for word in phrase)
-        if any(stem <= other or other <= stem for other in stems):
+        if any(len(stem & other) >= min(2, len(stem), len(other)) for other in stems):
             continue
         chosen.append((score, phrase))
         stems.append(stem)

@@ -7,7 +7,7 @@ carries enrichments, or was written by a newer version, can still be read.
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import BaseModel, Field
 
@@ -18,6 +18,9 @@ Confidence = Annotated[float, Field(gt=0, le=1)]
 
 class LocalDirMetadata(BaseModel, frozen=True):
     """One text file of a folder. ``source_id`` is its absolute path, ``content`` the file as it is."""
+
+    VOLATILE: ClassVar[frozenset[str]] = frozenset({"file_mtime_ns"})
+    """What may differ without the document having changed."""
 
     base_path: str
     file_path: str

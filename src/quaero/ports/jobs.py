@@ -51,16 +51,29 @@ REASONS: tuple[StatusReason, ...] = tuple(StatusReason)
 
 
 class Child(NamedTuple):
-    """A worker job to be inserted below a step."""
+    """What a worker job says for itself beyond key, payload and its step's priority."""
 
     key: str
-    payload: bytes
-    """JSON."""
     priority: int = 0
     limit_key: str | None = None
     dedup_key: str | None = None
     depth: int = 0
     spawned_by: int | None = None
+
+
+class ChildBatch(msgspec.Struct):
+    """Worker jobs to be inserted below one step: keys and payloads side by side, apart so that each is parsed once."""
+
+    priority: int = 0
+    """Of all of them, where ``rows`` is empty."""
+    keys: list[str] = []
+    payloads: list[bytes] = []
+    """JSON."""
+    rows: list[Child] = []
+    """One for each, or none at all: plain jobs have only a key."""
+
+    def __len__(self) -> int:
+        return len(self.payloads)
 
 
 class Claimed(NamedTuple):
@@ -72,6 +85,8 @@ class Claimed(NamedTuple):
     depth: int
     priority: int
     limit_key: str | None
+    is_suspect: int
+    """It was lost twice: it may be what kills its process."""
     payload: str
 
 
@@ -124,6 +139,15 @@ class Delta(msgspec.Struct):
     retried: int = 0
     documents: int = 0
     warnings: int = 0
+    turn: int | None = None
+    """Set by a claim: the step goes to the end of the line."""
+    priority: int | None = None
+    """Of its best ready job, as far as a claim has seen."""
+
+    @property
+    def touches_ready(self) -> bool:
+        """There may be more to claim than the store says."""
+        return self.pending != 0 or self.waiting != 0
 
     def move(self, old: State, new: State, count: int = 1) -> None:
         """``count`` children went from ``old`` to ``new``: the one place where a change meets the counters."""
@@ -151,6 +175,15 @@ class Lane(NamedTuple):
     manager_id: int
     priority: int
     ready: int
+    has_suspect: int = 0
+    """One of them was lost twice."""
+
+
+class Look(NamedTuple):
+    """What there is to claim: at most 64 lanes, and whether some step waits to be planned."""
+
+    lanes: list[Lane]
+    plannable: bool
 
 
 class StepRow(NamedTuple):
@@ -343,7 +376,7 @@ class JobTransaction(Protocol):
     def release_claim(self, job_id: int) -> None: ...
 
     # children
-    def add_children(self, manager_id: int, step_id: int, children: Sequence[Child]) -> int:
+    def add_children(self, manager_id: int, step_id: int, children: ChildBatch) -> int:
         """Insert what is not there yet (by key, and by dedup key among open jobs); returns how many."""
         ...
 
@@ -386,17 +419,12 @@ class JobTransaction(Protocol):
         """When the next waiting job or deadline is due."""
         ...
 
-    def lanes(self, roots: Sequence[int] | None, types: Sequence[str], skip: Sequence[int]) -> list[Lane]: ...
+    def look(self, roots: Sequence[int] | None, types: Sequence[str], skip: Sequence[int]) -> Look: ...
     def claim_jobs(self, step_id: int, limit: int, process_id: int, limit_key: str | None = None) -> list[Claimed]: ...
     def claim_suspect(self, step_id: int, process_id: int) -> list[Claimed]: ...
     def claim_steps(
         self, roots: Sequence[int] | None, types: Sequence[str], limit: int, process_id: int
     ) -> list[ClaimedStep]: ...
-    def next_turn(self) -> int: ...
-    def served(self, lanes: Sequence[tuple[int, int, int]]) -> None:
-        """(step, turn, priority of its best ready job now): moves lanes to the end of the line."""
-        ...
-
     # limits
     def ready_keys(self, step_id: int, limit: int) -> list[str]: ...
     def limiters(self, name: str, keys: Sequence[str]) -> dict[str, Limiter]: ...

@@ -14,7 +14,7 @@ import msgspec
 
 from quaero.model.job import JobError
 from quaero.model.status import StatusReason
-from quaero.ports.jobs import AttemptEnd, Child, Held, Settled, State
+from quaero.ports.jobs import AttemptEnd, ChildBatch, Held, Settled, State
 from quaero.queue.turn import Turn
 
 Done = tuple[int, int, int]
@@ -36,7 +36,7 @@ class Ended(msgspec.Struct, kw_only=True):
     failures: int = 0
     error: JobError | None = None
     documents: Any = None
-    children: list[Child] = []
+    children: ChildBatch | None = None
     result: dict[str, Any] | None = None
     warnings: int = 0
     limiter: tuple[tuple[str, str], ...] = ()
@@ -122,7 +122,7 @@ def _write_documents(turn: Turn, ended: Sequence[Ended]) -> None:
     for e in ended:
         made = changes.jobs.get(e.job_id)
         if made and e.kind == "completed":
-            e.result = {**(e.result or {}), "document_ids": [item.id for item in made]}
+            e.result = {**(e.result or {}), "document_ids": [item.id for item in made if item.change not in {"enriched", "gone"}]}
             saved.update((e.manager_id, item.change) for item in made)
         if problems := changes.refused.get(e.job_id):
             e.result = {**(e.result or {}), "errors": list(problems)}
@@ -134,10 +134,12 @@ def _write_documents(turn: Turn, ended: Sequence[Ended]) -> None:
 
 
 def _spawn(turn: Turn, ended: Sequence[Ended]) -> None:
-    steps: dict[tuple[int, int], list[Child]] = {}
+    steps: dict[tuple[int, int], ChildBatch] = {}
     for e in ended:
-        if e.children and e.kind == "completed":
-            steps.setdefault((e.manager_id, e.step_id), []).extend(e.children)
+        if e.children is not None and e.kind == "completed":
+            batch = steps.setdefault((e.manager_id, e.step_id), ChildBatch())
+            batch.payloads += e.children.payloads
+            batch.rows += e.children.rows
     for (manager_id, step_id), children in steps.items():
         added = turn.tx.add_children(manager_id, step_id, children)
         turn.delta(step_id).create(State.READY, added)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from base64 import urlsafe_b64encode
+from binascii import b2a_base64
 from hashlib import blake2b
 from typing import Any
 
@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from quaero.definitions.placeholders import resolve_payload
 from quaero.errors import BadData
-from quaero.ports.jobs import Child
+from quaero.ports.jobs import Child, ChildBatch
 from quaero.queue.step_info import StepInfo
 
 KEY_BYTES = 12
@@ -19,50 +19,73 @@ LONGEST_KEY = 200
 
 
 class Children:
-    """Makes the children of one step."""
+    """Gathers the children of one step, in batches."""
 
     def __init__(self, info: StepInfo) -> None:
         worker = info.worker
-        fields = frozenset() if worker is None else frozenset(worker.payload.model_fields)
         self._type = info.context.worker_type
         self._model = None if worker is None else worker.payload
-        self._has_key = "key" in fields
-        self._has_dedup = "dedup_key" in fields
-        self._has_priority = "priority" in fields
+        fields = frozenset(self._model.model_fields) if self._model else frozenset()
+        self._encode = self._model.__pydantic_serializer__.to_json if self._model else None
         self._limit_key = info.step.limits.key
         self._priority = info.definition.priority if info.step.priority is None else info.step.priority
-        self._is_plain = not (self._has_key or self._has_dedup or self._has_priority or self._limit_key)
+        self._is_plain = not (fields & {"key", "dedup_key", "priority"} or self._limit_key)
+        self._batch = ChildBatch(self._priority)
 
-    def of(self, payload: BaseModel, *, depth: int = 0, spawned_by: int | None = None) -> Child:
-        """One child. Its key is the payload's own, else the payload's hash.
+    def __len__(self) -> int:
+        return len(self._batch)
+
+    def take(self) -> ChildBatch:
+        """What was added since the last call."""
+        batch, self._batch = self._batch, ChildBatch(self._priority)
+        return batch
+
+    def add(self, payload: BaseModel) -> str:
+        """One more job of a plan; returns its key: the payload's own, else the payload's hash.
 
         Raises:
-            BadData: the payload can't be stored (text that is no Unicode), or has a key that isn't text.
+            BadData: the payload can't be stored, or is of another model than the worker's.
         """
-        if self._model is not None and not isinstance(payload, self._model):
-            raise BadData(f"{self._type} planned a {type(payload).__name__}, its jobs take {self._model.__name__}")
+        body = self._body(payload)
+        if not self._is_plain:
+            child = self._child(body)
+            self._batch.rows.append(child)
+            self._batch.payloads.append(body)
+            return child.key
+        key = digest(body)
+        self._batch.keys.append(key)
+        self._batch.payloads.append(body)
+        return key
+
+    def spawn(self, payload: BaseModel, *, depth: int, spawned_by: int) -> None:
+        """One more job made by a job."""
+        body = self._body(payload)
+        child = Child(digest(body), self._priority) if self._is_plain else self._child(body)
+        self._batch.rows.append(child._replace(depth=depth, spawned_by=spawned_by))
+        self._batch.payloads.append(body)
+
+    def _body(self, payload: BaseModel) -> bytes:
+        if self._encode is None or payload.__class__ is not self._model:
+            wanted = self._model.__name__ if self._model else "nothing here"
+            raise BadData(f"{self._type} planned a {type(payload).__name__}, its jobs take {wanted}")
         try:
-            body = payload.model_dump_json().encode()
+            return self._encode(payload)
         except ValueError as error:
             raise BadData(f"payload of {self._type} can't be stored: {error}") from error
-        if self._is_plain and not depth:
-            return Child(digest(body), body, self._priority)
+
+    def _child(self, body: bytes) -> Child:
         fields: dict[str, Any] = msgspec.json.decode(body)
-        key = str(fields.get("key") or "") if self._has_key else ""
-        dedup = fields.get("dedup_key") if self._has_dedup else None
-        own = fields.get("priority") if self._has_priority else None
-        limit = resolve_payload(self._limit_key, fields) if self._limit_key else None
+        key = str(fields.get("key") or "")
+        priority = fields.get("priority")
+        dedup = fields.get("dedup_key")
         return Child(
             key if 0 < len(key) <= LONGEST_KEY else digest(key.encode() if key else body),
-            body,
-            self._priority if own is None else int(own),
-            limit,
+            self._priority if priority is None else int(priority),
+            resolve_payload(self._limit_key, fields) if self._limit_key else None,
             f"{self._type}:{dedup}" if dedup else None,
-            depth,
-            spawned_by,
         )
 
 
 def digest(body: bytes) -> str:
     """A short text that is the same for the same bytes (96 bits)."""
-    return urlsafe_b64encode(blake2b(body, digest_size=KEY_BYTES).digest()).decode()
+    return b2a_base64(blake2b(body, digest_size=KEY_BYTES).digest(), newline=False).decode()

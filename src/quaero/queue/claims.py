@@ -5,15 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import msgspec
+import structlog
 
+from quaero.errors import QuaeroError
 from quaero.model.definition import Limits
 from quaero.ports.jobs import Claimed, ClaimedStep, Lane, Limiter, State
 from quaero.queue.fairness import share
 from quaero.queue.limits import allowance, taken
 from quaero.queue.turn import Turn
 
+log = structlog.get_logger("quaero.claims")
+
 KEYS_AT_ONCE = 256
 DUE_AT_ONCE = 2_000
+LANES = 64
+"""As many as one look shows."""
 
 
 class Demand(msgspec.Struct, kw_only=True):
@@ -68,37 +74,40 @@ LimitsOf = Callable[[Turn, int], LaneLimits]
 def claim(turn: Turn, demand: Demand, limits_of: LimitsOf) -> Haul:
     """Take up to ``demand.jobs`` jobs and ``demand.steps`` steps to plan."""
     haul = Haul(jobs=[], steps=[])
-    if demand.steps:
-        haul.steps = turn.tx.claim_steps(demand.roots, demand.types, demand.steps, demand.process_id)
     left = demand.jobs
     tried: list[int] = []
-    while left > 0:
-        lanes = turn.tx.lanes(demand.roots, demand.types, tried)
-        if not lanes:
-            haul.is_dry = True
-            break
-        number = turn.tx.next_turn()
-        served = []
-        for lane, quota in share(lanes, left):
-            tried.append(lane.step_id)
+    while True:
+        look = turn.tx.look(demand.roots, demand.types, tried)
+        if look.plannable and demand.steps and not tried:
+            haul.steps = turn.tx.claim_steps(demand.roots, demand.types, demand.steps, demand.process_id)
+        for lane, quota in share(look.lanes, left):
             jobs = _claim_lane(turn, demand, lane, quota, limits_of, haul)
+            delta = turn.delta(lane.step_id)
+            delta.turn = turn.now
             if jobs:
                 haul.jobs.append((lane.step_id, jobs))
-                turn.delta(lane.step_id).move(State.READY, State.RUNNING, len(jobs))
+                delta.move(State.READY, State.RUNNING, len(jobs))
+                delta.priority = jobs[-1].priority
                 left -= len(jobs)
-            served.append((lane.step_id, number, jobs[-1].priority if jobs else lane.priority))
-        turn.tx.served(served)
-    return haul
+        tried += [lane.step_id for lane in look.lanes]
+        if left <= 0 or len(look.lanes) < LANES:
+            haul.is_dry = left > 0
+            return haul
 
 
 def _claim_lane(turn: Turn, demand: Demand, lane: Lane, quota: int, limits_of: LimitsOf, haul: Haul) -> list[Claimed]:
-    limits = limits_of(turn, lane.step_id)
+    try:
+        limits = limits_of(turn, lane.step_id)
+    except (msgspec.MsgspecError, QuaeroError) as error:
+        # Another version's definition: not ours to run, and no reason to stop claiming.
+        log.warning("claim.skipped", step_id=lane.step_id, error=str(error))
+        return []
     if not limits.is_limited:
-        return _take(turn, demand, lane.step_id, quota)
+        return _take(turn, demand, lane, quota)
     common = _Bucket(turn, limits.worker_type, "", [limits.server] if limits.own.key else [limits.server, limits.own])
     quota = common.allows(quota, haul)
     if not limits.own.key:
-        jobs = _take(turn, demand, lane.step_id, quota) if quota else []
+        jobs = _take(turn, demand, lane, quota) if quota else []
         common.take(len(jobs))
         return jobs
     jobs = []
@@ -114,13 +123,13 @@ def _claim_lane(turn: Turn, demand: Demand, lane: Lane, quota: int, limits_of: L
     return jobs
 
 
-def _take(turn: Turn, demand: Demand, step_id: int, count: int) -> list[Claimed]:
+def _take(turn: Turn, demand: Demand, lane: Lane, count: int) -> list[Claimed]:
     jobs: list[Claimed] = []
-    if demand.suspect_allowed:
-        jobs = turn.tx.claim_suspect(step_id, demand.process_id)
+    if lane.has_suspect and demand.suspect_allowed:
+        jobs = turn.tx.claim_suspect(lane.step_id, demand.process_id)
         demand.suspect_allowed = not jobs
     if count > len(jobs):
-        jobs += turn.tx.claim_jobs(step_id, count - len(jobs), demand.process_id)
+        jobs += turn.tx.claim_jobs(lane.step_id, count - len(jobs), demand.process_id)
     return jobs
 
 

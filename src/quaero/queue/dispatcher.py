@@ -15,7 +15,7 @@ from quaero.model.definition import JobDefinition, StepDefinition
 from quaero.model.job import JobError
 from quaero.model.log import LogLevel
 from quaero.model.status import StatusReason
-from quaero.ports.jobs import AttemptEnd, Child, ClaimedStep, Held, RunRow, Settled, State, StepRow
+from quaero.ports.jobs import AttemptEnd, ChildBatch, ClaimedStep, Held, RunRow, Settled, State, StepRow
 from quaero.queue.flow import PRE_JOBS, Ending, all_steps, next_change
 from quaero.queue.job_manager import Definitions, JobManager, Library
 from quaero.queue.monitors import JobMonitor, StepMonitor
@@ -64,7 +64,7 @@ class JobDispatcher:
     def advance(self, turn: Turn, run_id: int) -> None:
         """Start and skip steps as far as that goes now, and end the run when nothing is left."""
         run = turn.tx.run(run_id)
-        if run.state.is_terminal or run.queued:
+        if run.state.is_terminal or (run.queued and run.stop_reason is None):
             return
         definition = self._definitions.of(turn, run)
         steps = all_steps(definition)
@@ -151,7 +151,7 @@ class JobDispatcher:
             )
             turn.log_step(run, step, LogLevel.INFO, "step.started", "init", worker_type=step.worker_type)
 
-    def expand(self, turn: Turn, held: Held, children: Sequence[Child]) -> int:
+    def expand(self, turn: Turn, held: Held, children: ChildBatch) -> int:
         """One chunk of a step's jobs; those that are there already (by key) are left alone.
 
         Raises:

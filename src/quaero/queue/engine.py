@@ -7,6 +7,7 @@ the liveness check are handed in, so that tests drive it through crashes and sta
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import Future
 from functools import partial
@@ -28,7 +29,7 @@ from quaero.queue.log_collector import LogCollector
 from quaero.queue.masking import Masker
 from quaero.queue.planner import StepPlanner
 from quaero.queue.pool import WorkerPool
-from quaero.queue.step_info import StepBook, StepInfo
+from quaero.queue.step_info import StepBook
 from quaero.queue.turn import Turn
 from quaero.queue.upkeep import AUDIT_STEPS, mend
 from quaero.queue.wakeup import WakeUp
@@ -39,8 +40,10 @@ log = structlog.get_logger("quaero.engine")
 STOP_CLAIMING = 0.6
 FENCE = 0.8
 """Parts of a lease: a process that could not renew stops claiming, then cancels its handlers, before it ends."""
+SWITCH_S = 0.0005
 LINES_S = 0.02
 FLAGS_S = 1.0
+TELL_S = 0.2
 FIRST_LOOK_S = 1.0
 LONGEST_LOOK_S = 15.0
 DAY_US = 86_400_000_000
@@ -107,12 +110,20 @@ class Engine:
         self._roots = roots
         self._executes = executes
         self._writer = Writer(
-            store, logs, jobs, dispatcher, book.limits, masker, self._posted_from_writer, self._troubled_from_writer
+            store,
+            logs,
+            jobs,
+            dispatcher,
+            book.limits,
+            masker,
+            self._posted_from_writer,
+            self._troubled_from_writer,
+            self._crashed_in_writer,
         )
         self._wake_up = WakeUp(self.poke)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._commands: list[tuple[Callable[[Turn], Any], Future[Any] | None]] = []
-        self._planning: dict[int, tuple[asyncio.Task[None], StepInfo, Held]] = {}
+        self._planning: dict[int, asyncio.Task[None]] = {}
         self._asked_jobs = 0
         self._asked_steps = 0
         self._pokes = 0
@@ -125,19 +136,26 @@ class Engine:
         self._renewed_at = 0
         self._audit_cursor = 0
         self._look_s = FIRST_LOOK_S
+        self._told_at = 0.0
         self._waiting_for: dict[int, list[asyncio.Future[None]]] = {}
         self._sweeping: set[int] = set()
+        self._sweeps: set[asyncio.Task[None]] = set()
         self.process_id = 0
         self.is_draining = False
         self.refused = 0
         """Stale results that were refused, so far."""
         self.trouble: StoreUnavailable | None = None
         """Why the store can't be written now, or None."""
+        self.crash: Exception | None = None
+        """What ended the writer: a defect of ours. Nothing more is written; others take over when the lease ends."""
 
     # life
 
     async def start(self) -> None:
         """Register, rescue what dead processes left, begin to work."""
+        # The writer takes the interpreter's lock back after every statement: with the default of 5 ms it would
+        # hold the file's lock, for all processes, while it waits for a busy handler.
+        sys.setswitchinterval(SWITCH_S)
         self._loop = asyncio.get_running_loop()
         self._collector.bind(self._loop.call_soon_threadsafe)
         self._collector.on_lines = self._lines_waiting
@@ -153,15 +171,18 @@ class Engine:
         await self.write(self._resume_stopped)
         self.poke()
 
-    async def stop(self) -> None:
-        """Drain: claim nothing more, give back what has not started, let running jobs end, then leave."""
+    async def stop(self, *, drain_s: float | None = None) -> None:
+        """Drain: claim nothing more, give back what has not started, let running jobs end, then leave.
+
+        ``drain_s`` goes before the limit that was set; 0 gives back the running jobs at once.
+        """
         self.is_draining = True
         self._pool.release_claimed()
-        for task, _, _ in list(self._planning.values()):
+        for task in list(self._planning.values()):
             task.cancel("drain")
         self.flush()
         try:
-            async with asyncio.timeout(self._limits.drain_s):
+            async with asyncio.timeout(self._limits.drain_s if drain_s is None else drain_s):
                 await self._pool.quiet()
         except TimeoutError:
             self._pool.stop_all("drain")
@@ -170,13 +191,14 @@ class Engine:
                     await self._pool.quiet()
             except TimeoutError:
                 log.warning("engine.jobs_left", count=self._pool.busy)
-        await asyncio.gather(*(task for task, _, _ in self._planning.values()), return_exceptions=True)
+        await asyncio.gather(*self._planning.values(), return_exceptions=True)
         await self._leave()
 
     async def _leave(self) -> None:
-        for task in self._tasks:
+        background = [*self._tasks, *self._sweeps]
+        for task in background:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*background, return_exceptions=True)
         self.flush()
         process_id = self.process_id
         try:
@@ -199,7 +221,11 @@ class Engine:
 
     async def write(self, command: Callable[[Turn], Any]) -> Any:
         """Run a command in the next turn; its answer when it is committed, or the error it raised."""
+        if self.crash is not None:
+            raise self.crash
         future: Future[Any] = Future()
+        # From here on the writer answers it: a caller that is cancelled meanwhile does not cancel the command.
+        future.set_running_or_notify_cancel()
         self._commands.append((command, future))
         self.flush()
         return await asyncio.wrap_future(future)
@@ -241,10 +267,10 @@ class Engine:
             self._asked_at_poke = self._pokes
         self._writer.put(Work(commands=commands, done=done, ended=ended, logs=logs, demand=demand))
 
-    def _demand(self) -> Demand | None:
+    def _demand(self, below: float = 0.75) -> Demand | None:
         if not self._executes or self.is_draining or self.process_id == 0 or self._lease_used() >= STOP_CLAIMING:
             return None
-        jobs = max(0, self._pool.room() - self._asked_jobs)
+        jobs = max(0, self._pool.room(below) - self._asked_jobs)
         steps = max(0, self._limits.planning_slots - len(self._planning) - self._asked_steps)
         if not jobs and not steps:
             return None
@@ -290,17 +316,27 @@ class Engine:
             self._stopped(run_id)
         for run_id in posted.closed_runs:
             self._closed(run_id)
-        if posted.made_work and not posted.haul.is_dry:
+        if posted.made_work:
+            # What followed from this turn's ends was made after its claim.
             self._is_dry = False
-        if (posted.made_work and not posted.haul.is_dry) or posted.closed_runs or posted.stopped_runs:
+        if posted.closed_runs or posted.stopped_runs or (posted.made_work and not posted.haul.is_dry):
             self._wake_up.tell(self._ports)
-        if posted.haul.jobs or posted.haul.steps or not self._is_dry:
+        elif posted.haul.jobs and not posted.haul.is_dry:
+            self._tell_of_more()
+        if self._commands or (not self._is_dry and self._demand(below=0.5) is not None):
             self.flush()
         due = posted.next_due
         if posted.haul.next_at is not None:
             due = posted.haul.next_at if due is None else min(due, posted.haul.next_at)
         if due is not None:
             self._wake_at(due)
+
+    def _tell_of_more(self) -> None:
+        """There is more than this process takes: others may help. Said a few times a second at most."""
+        assert self._loop is not None  # noqa: S101 - posted turns come only after start()
+        if self._loop.time() - self._told_at > TELL_S:
+            self._told_at = self._loop.time()
+            self._wake_up.tell(self._ports)
 
     def _wake_at(self, due: int) -> None:
         assert self._loop is not None  # noqa: S101 - posted turns come only after start()
@@ -323,6 +359,18 @@ class Engine:
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._troubled, error)
 
+    def _crashed_in_writer(self, error: Exception) -> None:
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._crashed, error)
+
+    def _crashed(self, error: Exception) -> None:
+        log.critical("engine.crashed", exc_info=error)
+        self.crash = error
+        self._fence()
+        for waiter in [waiter for waiters in self._waiting_for.values() for waiter in waiters]:
+            if not waiter.done():
+                waiter.set_exception(error)
+
     def _troubled(self, error: StoreUnavailable | None) -> None:
         if error is not None and self.trouble is None:
             log.error("store.unavailable", error=str(error))
@@ -333,14 +381,12 @@ class Engine:
     # planning
 
     def _start_planning(self, claimed: ClaimedStep) -> None:
-        info = self._book.get(claimed.id)
         held = Held(claimed.id, claimed.attempt)
-        task = asyncio.create_task(self._plan(claimed, info, held))
-        self._planning[claimed.id] = (task, info, held)
+        self._planning[claimed.id] = asyncio.create_task(self._plan(claimed, held))
 
-    async def _plan(self, claimed: ClaimedStep, info: StepInfo, held: Held) -> None:
+    async def _plan(self, claimed: ClaimedStep, held: Held) -> None:
         try:
-            await self._planner.plan(claimed, info)
+            await self._planner.plan(claimed, self._book.get(claimed.id))
         except asyncio.CancelledError:
             await self.write(lambda turn: self._dispatcher.planning_stopped(turn, held, release=self.is_draining))
         except StaleClaim:
@@ -362,7 +408,9 @@ class Engine:
         """A run, or one of its steps, is to end: tell what runs here, sweep what is pending."""
         if self._loop is not None and run_id not in self._sweeping:
             self._sweeping.add(run_id)
-            self._tasks.append(self._loop.create_task(self._sweep(run_id)))
+            task = self._loop.create_task(self._sweep(run_id))
+            self._sweeps.add(task)
+            task.add_done_callback(self._sweeps.discard)
 
     async def _sweep(self, run_id: int) -> None:
         try:
@@ -376,7 +424,7 @@ class Engine:
 
     def _stop_here(self, steps: set[int]) -> None:
         self._pool.stop_steps(lambda info: info.context.step_id in steps, "cancel")
-        for step_id, (task, _, _) in list(self._planning.items()):
+        for step_id, task in list(self._planning.items()):
             if step_id in steps:
                 task.cancel("cancel")
 
@@ -490,13 +538,13 @@ class Engine:
         """This process may no longer act for its jobs: stop them all; their results would be refused."""
         self._pool.forget_claimed()
         self._pool.stop_all("drain")
-        for task, _, _ in list(self._planning.values()):
+        for task in list(self._planning.values()):
             task.cancel("drain")
 
     # upkeep
 
     async def _look_around(self) -> None:
-        """The fallback for a wake-up that got lost: looks for foreign commits, ever more seldom while there are none."""
+        """The fallback for a lost wake-up: looks for foreign commits, ever more seldom while there are none."""
         version = -1
         while True:
             await asyncio.sleep(self._look_s * self._random.uniform(0.8, 1.0))

@@ -214,13 +214,9 @@ class JobManager:
         turn.event("job.cancelling", run_id, run_id, reason=reason)
         turn.log_run(run, LogLevel.WARNING, "run.stopping", "run", reason=reason, message=message)
         turn.stopped_runs.append(run_id)
-        ending = Ending(State.CANCELLED, reason, has_errors=False)
         for step in turn.tx.steps(run_id):
-            if step.state.is_terminal:
-                continue
-            if step.total == 0 and step.state in {State.READY, State.WAITING}:
-                self.change_step(turn, run, step, State.CANCELLED, ending)
-            turn.recheck(step.id)
+            if not step.state.is_terminal:
+                turn.recheck(step.id)
         for child in turn.tx.child_runs(run_id):
             self.stop_run(turn, child, reason, message)
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any, cast
 
 import msgspec
@@ -15,8 +16,7 @@ from pydantic import BaseModel
 from quaero.errors import BadData
 from quaero.model.definition import CachePolicy
 from quaero.model.document import DocumentQuery
-from quaero.model.outcome import JobOutcome
-from quaero.ports.jobs import Child, ClaimedStep, Held
+from quaero.ports.jobs import ChildBatch, ClaimedStep, Held
 from quaero.ports.storage import DocumentStore
 from quaero.queue.children import Children
 from quaero.queue.context import CURRENT_JOB, CancelToken, JobContext
@@ -81,7 +81,7 @@ class StepPlanner:
             log.close()
 
     async def _inputs(self, info: StepInfo) -> DocumentQuery:
-        """Without inputs, tags or filters: documents of this run tagged with the step's name, else of its ``depends``."""
+        """By default: documents of this run tagged with the step's name, else those of the steps it depends on."""
         query = info.context.inputs
         if not reads_by_default(info.step):
             return query
@@ -92,30 +92,24 @@ class StepPlanner:
 
     async def _expand(self, held: Held, info: StepInfo, plan: Any) -> tuple[int, str]:
         """Insert the plan's jobs, one chunk being written while the next is made; (jobs, hash of their keys)."""
-        children = Children(info)
-        chunk: list[Child] = []
-        digest = hashlib.blake2b(digest_size=16)
-        planned = 0
-        writing: asyncio.Future[Any] | None = None
-        async for payload in _payloads(plan):
-            child = children.of(payload)
-            digest.update(child.key.encode())
-            chunk.append(child)
-            planned += 1
-            if len(chunk) >= CHUNK:
-                if writing is not None:
-                    await writing
-                writing = asyncio.ensure_future(self._insert(held, chunk))
-                chunk = []
-                await asyncio.sleep(0)
-        if writing is not None:
-            await writing
-        if chunk:
-            await self._insert(held, chunk)
-        return planned, digest.hexdigest()
+        chunks = _Chunks(self, held, Children(info))
+        if inspect.isawaitable(plan):
+            plan = await plan
+        if hasattr(plan, "__aiter__"):
+            async for payload in cast("AsyncIterator[BaseModel]", plan):
+                chunks.children.add(payload)
+                if len(chunks.children) >= CHUNK:
+                    await chunks.send()
+        elif plan is None:
+            raise BadData(f"plan of {info.context.worker_type} returned nothing; it must return its payloads")
+        else:
+            iterator = iter(cast("Iterable[BaseModel]", plan))
+            while chunks.fill(iterator):
+                await chunks.send()
+        return await chunks.finish()
 
-    async def _insert(self, held: Held, chunk: list[Child]) -> None:
-        await self._write(lambda turn: self._dispatcher.expand(turn, held, chunk))
+    async def insert(self, held: Held, batch: ChildBatch) -> None:
+        await self._write(lambda turn: self._dispatcher.expand(turn, held, batch))
 
     # the step cache
 
@@ -145,15 +139,38 @@ def is_fresh(policy: CachePolicy, made_at: int, now: int) -> bool:
     return now - made_at < policy.hours * HOUR_US
 
 
-async def _payloads(plan: Any) -> AsyncIterator[BaseModel]:
-    """Whatever ``plan`` returned, as one stream."""
-    if inspect.isawaitable(plan):
-        plan = await plan
-    if hasattr(plan, "__aiter__"):
-        async for payload in cast("AsyncIterator[BaseModel]", plan):
-            yield payload
-        return
-    if plan is None or isinstance(plan, JobOutcome):
-        raise BadData("plan returned no list of payloads")
-    for payload in cast("Iterable[BaseModel]", plan):
-        yield payload
+class _Chunks:
+    """The chunks of one plan: at most one is being written while the next is gathered."""
+
+    def __init__(self, planner: StepPlanner, held: Held, children: Children) -> None:
+        self.children = children
+        self._planner = planner
+        self._held = held
+        self._writing: asyncio.Future[None] | None = None
+        self._digest = hashlib.blake2b(digest_size=16)
+        self._planned = 0
+
+    def fill(self, payloads: Iterator[BaseModel]) -> bool:
+        """Gather up to a chunk; False when the plan is at its end."""
+        add = self.children.add
+        count = 0
+        for payload in islice(payloads, CHUNK - len(self.children)):
+            add(payload)
+            count += 1
+        return count > 0
+
+    async def send(self) -> None:
+        batch = self.children.take()
+        self._planned += len(batch)
+        self._digest.update("".join(batch.keys or [child.key for child in batch.rows]).encode())
+        if self._writing is not None:
+            await self._writing
+        self._writing = asyncio.ensure_future(self._planner.insert(self._held, batch))
+        await asyncio.sleep(0)
+
+    async def finish(self) -> tuple[int, str]:
+        if len(self.children):
+            await self.send()
+        if self._writing is not None:
+            await self._writing
+        return self._planned, self._digest.hexdigest()

@@ -18,7 +18,7 @@ from typing import Any
 from quaero.errors import Cancel, Snooze
 from quaero.model.outcome import JobOutcome
 from quaero.model.status import StatusReason
-from quaero.ports.jobs import Child, Claimed
+from quaero.ports.jobs import ChildBatch, Claimed
 from quaero.queue.attempts import Done, Ended
 from quaero.queue.children import Children
 from quaero.queue.context import CURRENT_JOB, CancelToken, JobContext
@@ -44,13 +44,14 @@ Prepare = Callable[..., Any]
 class Slot:
     """A place where one job at a time runs."""
 
-    __slots__ = ("deadline", "info", "is_suspect", "job", "stop_at", "stopping", "task", "waker")
+    __slots__ = ("claimed", "deadline", "info", "is_suspect", "job", "stop_at", "stopping", "task", "waker")
 
     def __init__(self) -> None:
         self.task: asyncio.Task[None] | None = None
         self.waker: asyncio.Future[None] | None = None
         self.job: JobContext | None = None
         self.info: StepInfo | None = None
+        self.claimed: Claimed | None = None
         self.deadline = 0.0
         self.stopping: str | None = None
         self.stop_at = 0.0
@@ -124,21 +125,26 @@ class WorkerPool:
 
     @property
     def holds_suspect(self) -> bool:
-        return any(slot.is_suspect for slot in self._slots)
+        return any(slot.is_suspect and slot.job is not None for slot in self._slots) or any(
+            claimed.is_suspect for _, claimed in self._ready
+        )
 
     def steps_held(self) -> set[int]:
         """Steps with a job running or claimed here."""
         held = {slot.info.context.step_id for slot in self._slots if slot.job is not None and slot.info is not None}
         return held | {info.context.step_id for info, _ in self._ready}
 
-    def room(self) -> int:
-        """How many more jobs to claim: about 20 ms of work at the recent pace, at least the free slots."""
+    def room(self, below: float = 0.75) -> int:
+        """How many more jobs to claim: about 20 ms of work at the recent pace, at least the free slots.
+
+        None while more than ``below`` of that is still here: many small claims cost more than they bring.
+        """
         if self.is_closed or self._unacknowledged >= UNACKNOWLEDGED:
             return 0
         free = self.size - self.busy
         target = min(self._claim_max, max(free, int(self._rate * TARGET_S)))
         left = len(self._ready)
-        return max(0, target - left) if left < 0.75 * target else 0
+        return max(0, target - left) if left < below * target else 0
 
     def add(self, step_id: int, jobs: list[Claimed]) -> None:
         """Take over claimed jobs."""
@@ -272,25 +278,24 @@ class WorkerPool:
                 await self._credit.wait()
                 continue
             info, claimed = self._ready.popleft()
-            if self._ready and not self._is_waking:
+            if not self._is_waking and self._ready:
                 self._wake_one()
             await self._run(slot, info, claimed)
-            self._flush_if_worth()
-            now = perf_counter()
-            if now > slice_end:
+            self._finished += 1
+            left = len(self._ready)
+            if left == self._half or not left or len(self._done) + len(self._ended) >= self._flush_jobs:
+                self._hand_over(left)
+            elif self._flush_timer is None:
+                self._flush_timer = asyncio.get_running_loop().call_later(FLUSH_S, self._flush)
+            if perf_counter() > slice_end:
+                if self._collector.unstored >= self._flush_lines:
+                    self._flush()
                 await asyncio.sleep(0)
                 slice_end = perf_counter() + SLICE_S
 
-    def _flush_if_worth(self) -> None:
-        """A full batch, half of what was claimed, or all of it: hand over at once; else within 10 ms."""
-        outcomes = len(self._done) + len(self._ended)
-        left = len(self._ready)
-        if (
-            outcomes >= self._flush_jobs
-            or left == self._half
-            or (not left and self.busy <= 1)
-            or self._collector.unstored >= self._flush_lines
-        ):
+    def _hand_over(self, left: int) -> None:
+        """A full batch, half of what was claimed, or the last of it: at once; else within 10 ms."""
+        if left or self.busy <= 1 or len(self._done) + len(self._ended) >= self._flush_jobs:
             self._flush()
         elif self._flush_timer is None:
             self._flush_timer = asyncio.get_running_loop().call_later(FLUSH_S, self._flush)
@@ -301,38 +306,33 @@ class WorkerPool:
         job = JobContext(claimed.id, claimed.attempt, info.context, log, claimed.depth, token, info.reveal)
         slot.job = job
         slot.info = info
+        slot.claimed = claimed
+        slot.is_suspect = bool(claimed.is_suspect)
         if info.job_timeout is not None:
             slot.deadline = perf_counter() + info.job_timeout
             self._watch()
         CURRENT_JOB.set(job)
         try:
-            payload = info.payload(claimed.payload)
-            assert info.worker is not None  # noqa: S101 - payload() has refused a missing worker
-            outcome = await info.worker.execute(job, payload)
-            if slot.stopping is None and (outcome is None or not _carries(outcome)) and not claimed.limit_key:
+            outcome = await info.execute(job, info.payload(claimed.payload))
+            if outcome is None and info.is_unlimited:
                 log.close()
-                if info.limits.is_limited:
-                    self._ended.append(self._completed(job, info, claimed, outcome))
-                else:
-                    self._done.append((claimed.id, claimed.attempt, info.context.step_id))
+                self._done.append((claimed.id, claimed.attempt, info.step_id))
             else:
                 end = self._completed(job, info, claimed, outcome)
                 log.close()
                 self._ended.append(end)
-        except asyncio.CancelledError as error:
+        except asyncio.CancelledError:
             log.close()
-            if slot.stopping is None:
+            if slot.stopping is None and self.is_closed:
                 raise
             if slot.job is job:
-                self._ended.append(self._interrupted(slot, info, claimed, error))
+                self._ended.append(self._interrupted(slot, info, claimed))
         except Exception as error:  # noqa: BLE001 - the one place: every failure of a job becomes its outcome
             self._ended.append(self._failed(job, info, claimed, error))
             log.close()
         finally:
             slot.job = None
             slot.deadline = 0.0
-            slot.is_suspect = False
-            self._finished += 1
 
     # outcomes
 
@@ -354,11 +354,13 @@ class WorkerPool:
         end.warnings = len(outcome.warnings)
         return end
 
-    def _children(self, job: JobContext, info: StepInfo, outcome: JobOutcome) -> list[Child]:
+    def _children(self, job: JobContext, info: StepInfo, outcome: JobOutcome) -> ChildBatch | None:
         if not outcome.spawn:
-            return []
+            return None
         children = Children(info)
-        return [children.of(payload, depth=job.depth + 1, spawned_by=job.job_id) for payload in outcome.spawn]
+        for payload in outcome.spawn:
+            children.spawn(payload, depth=job.depth + 1, spawned_by=job.job_id)
+        return children.take()
 
     def _failed(self, job: JobContext, info: StepInfo, claimed: Claimed, error: Exception) -> Ended:
         if isinstance(error, Snooze):
@@ -395,13 +397,13 @@ class WorkerPool:
             family=text(described.family),
         )
 
-    def _interrupted(self, slot: Slot, info: StepInfo, claimed: Claimed, error: BaseException) -> Ended:
+    def _interrupted(self, slot: Slot, info: StepInfo, claimed: Claimed) -> Ended:
         if slot.stopping == "timeout" and slot.job is not None:
             limit = JobTimeout(f"ran past job_timeout ({info.job_timeout:g} s)")
             return self._judged(slot.job, info, claimed, limit)
         kind = "released" if slot.stopping == "drain" else "cancelled"
         end = _end(info, claimed.id, claimed.attempt, kind, limit_key=claimed.limit_key)
-        end.reason = StatusReason.USER if kind == "cancelled" else None
+        end.reason = StatusReason.USER if slot.stopping == "cancel" else None
         return end
 
     # stopping
@@ -441,11 +443,10 @@ class WorkerPool:
     def _abandon(self, slot: Slot) -> None:
         """The job ignores its cancellation: its outcome is written for it, and the fence refuses its own."""
         job, info = slot.job, slot.info
-        if job is None or info is None:
+        if job is None or info is None or slot.claimed is None:
             return
         job.log.error("job.abandoned", reason=slot.stopping, grace_s=self._grace_s)
-        claimed = Claimed(job.job_id, job.attempt, 0, job.depth, 0, None, "")
-        self._ended.append(self._interrupted(slot, info, claimed, TimeoutError()))
+        self._ended.append(self._interrupted(slot, info, slot.claimed))
         slot.job = None
         self._slots.remove(slot)
         self._flush()
@@ -455,18 +456,6 @@ class WorkerPool:
         if not self._ready and self.busy == 0:
             self._quiet.set()
             self._flush()
-
-
-def _carries(outcome: JobOutcome) -> bool:
-    return bool(
-        outcome.documents
-        or outcome.enrichments
-        or outcome.unchanged
-        or outcome.gone
-        or outcome.spawn
-        or outcome.by_identifier
-        or outcome.warnings
-    )
 
 
 def _end(info: StepInfo, job_id: int, attempt: int, kind: Any, *, limit_key: str | None) -> Ended:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from pydantic import BaseModel, ValidationError
@@ -12,9 +12,10 @@ from quaero.definitions.placeholders import find, find_in, resolve, resolve_conf
 from quaero.errors import BadData
 from quaero.model.definition import JobDefinition, Limits, StepDefinition
 from quaero.model.document import DocumentQuery
+from quaero.model.outcome import JobOutcome
 from quaero.ports.jobs import JobStore, RunRow, StepRow
 from quaero.queue.claims import LaneLimits
-from quaero.queue.context import StepContext
+from quaero.queue.context import JobContext, StepContext
 from quaero.queue.job_manager import Definitions
 from quaero.queue.step_manager import StepManager, Worker
 from quaero.queue.turn import Turn
@@ -28,12 +29,16 @@ class StepInfo:
     __slots__ = (
         "_reveal",
         "_secrets",
+        "_validate",
         "context",
         "definition",
+        "execute",
+        "is_unlimited",
         "job_timeout",
         "limits",
         "root_id",
         "step",
+        "step_id",
         "worker",
     )
 
@@ -53,6 +58,8 @@ class StepInfo:
         self.root_id = run.root_id
         self.job_timeout = step.job_timeout
         self.limits = LaneLimits(row.worker_type, step.limits, server)
+        self.is_unlimited = not self.limits.is_limited
+        self.step_id = row.id
         self.context = StepContext(
             manager_id=run.id,
             step_id=row.id,
@@ -67,6 +74,8 @@ class StepInfo:
         self._reveal = reveal
         filled = step.parameters if step.raw else resolve_config(step.parameters, definition.config)
         self._secrets = {} if step.raw else {k: v for k, v in filled.items() if find_in(v)}
+        self.execute = _refuse if worker is None else worker.execute
+        self._validate = None if worker is None else worker.payload.__pydantic_validator__.validate_json
 
     def payload(self, text: str) -> BaseModel:
         """The typed payload; secrets go in here, in the process that runs the job, and nowhere else.
@@ -74,11 +83,11 @@ class StepInfo:
         Raises:
             BadData: it does not fit the worker's model (a newer or older worker wrote it), or a key is missing.
         """
-        if self.worker is None:
+        if self.worker is None or self._validate is None:
             raise BadData(f"worker type {self.context.worker_type} is not available in this process")
         try:
             if not self._secrets:
-                return self.worker.payload.model_validate_json(text)
+                return cast("BaseModel", self._validate(text))
             return self.worker.payload.model_validate(self._with_secrets(msgspec.json.decode(text)))
         except ValidationError as error:
             raise BadData(f"payload of {self.context.worker_type}: {plain(error)}") from error
@@ -96,6 +105,10 @@ class StepInfo:
             if payload.get(name) == value:
                 payload[name] = _map_texts(value, self._reveal)
         return payload
+
+
+async def _refuse(job: JobContext, payload: Any) -> JobOutcome | None:
+    raise BadData(f"worker type {job.worker_type} is not available in this process")
 
 
 class StepBook:
@@ -148,7 +161,7 @@ class StepBook:
 
 
 def inputs_of(step: StepDefinition, manager_id: int) -> DocumentQuery:
-    """What the step reads, as far as its definition says (job-definitions.md §7); the rest is found when it is planned."""
+    """What the step reads, as far as its definition says (job-definitions.md §7)."""
     given = step.filter
     narrow = DocumentQuery(
         tags=given.tags,

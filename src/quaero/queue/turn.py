@@ -60,6 +60,11 @@ class Turn:
     def delta(self, step_id: int) -> Delta:
         return self._deltas[step_id]
 
+    @property
+    def touches_ready(self) -> bool:
+        """Counters that a claim looks at are not applied yet."""
+        return bool(self._recheck) or any(delta.touches_ready for delta in self._deltas.values())
+
     def recheck(self, step_id: int) -> None:
         """The step may be able to close although no child of it changed (it was sealed, or stopped)."""
         self._recheck.add(step_id)

@@ -79,8 +79,10 @@ class Writer:
         masker: Masker,
         post: Post,
         troubled: Callable[[StoreUnavailable | None], None],
+        crashed: Callable[[Exception], None],
     ) -> None:
-        """``post`` is called in the writer thread after each commit; ``troubled`` when the store can't be written."""
+        """Called in the writer thread: ``post`` after each commit, ``troubled`` when the store can't be written (None:
+        again it can), ``crashed`` when a defect of ours ends the thread."""
         self._store = store
         self._logs = logs
         self._jobs = jobs
@@ -89,6 +91,7 @@ class Writer:
         self._masker = masker
         self._post = post
         self._troubled = troubled
+        self._crashed = crashed
         self._inbox: SimpleQueue[Work | None] = SimpleQueue()
         self._stop = threading.Event()
         self._next_due: int | None = 0
@@ -110,6 +113,12 @@ class Writer:
         self._thread.join()
 
     def _loop(self) -> None:
+        try:
+            self._serve()
+        except Exception as error:  # noqa: BLE001 - the thread's last word: recorded, and the process stops acting
+            self._crashed(error)
+
+    def _serve(self) -> None:
         while (work := self._inbox.get()) is not None:
             batch = [work]
             ended = False
@@ -172,11 +181,13 @@ class Writer:
                 self._next_due = 0
             monitor = self._dispatcher.job_monitor
             refused = finish(turn, work.done, work.ended, self.origin, monitor.children_failed)
-            turn.settle(self._dispatcher.step_monitor.children_changed)
+            children_changed = self._dispatcher.step_monitor.children_changed
             if work.demand is not None:
+                if turn.touches_ready:
+                    turn.settle(children_changed)
                 haul = claim(turn, work.demand, self._limits_of)
                 self._dispatcher.steps_claimed(turn, haul.steps)
-                turn.settle(self._dispatcher.step_monitor.children_changed)
+            turn.settle(children_changed)
             turn.publish(self.origin)
             if turn.lines:
                 for run_id, seq in self._logs.append(turn.log_groups()).items():

@@ -137,7 +137,7 @@ class DocumentPreparer:
             blake2b(hashed, digest_size=16).hexdigest(),
             msgspec.Raw(_encode(title)),
             clean(draft.url, mask, where, "url") if draft.url else "",
-            normal_tags(own_tags, step_tags, source_type),
+            normal_tags(own_tags, step_tags, source_type, where),
             metadata,
             msgspec.Raw(_encode(content)),
             tuple(dict.fromkeys(_id(value, where) for value in draft.derived_from)) if draft.derived_from else (),
@@ -174,7 +174,7 @@ class DocumentPreparer:
             _id(item.document_id, "enrichment"),
             clean(item.name, None, where, "name"),
             msgspec.Raw(_encode({**value, "content_hash": clean(item.content_hash, None, where, "content_hash")})),
-            normal_tags(tags, (), ""),
+            normal_tags(tags, (), "", where),
         )
 
 
@@ -277,13 +277,20 @@ def _builtin(value: Any) -> Any:
     try:
         return msgspec.to_builtins(value)
     except (TypeError, ValueError, OverflowError):
-        raise _Unfit(f"a {type(value).__name__} can't be stored as JSON") from None
+        raise _Unfit(f"{type(value).__name__} can't be stored as JSON") from None
+
+
+def normal_tags(tags: tuple[str, ...], step_tags: tuple[str, ...], source_type: str, where: str) -> tuple[str, ...]:
+    """All tags of a document: lower-case, one space between words, sorted, each once."""
+    try:
+        return _normal_tags(tags, step_tags, source_type)
+    except (_Unfit, TypeError):  # TypeError: what can't be hashed is no text either
+        raise BadData(f"document {where}: tags must be texts, not {(*tags, *step_tags)!r:.200}") from None
 
 
 @lru_cache(maxsize=4096)
-def normal_tags(tags: tuple[str, ...], step_tags: tuple[str, ...], source_type: str) -> tuple[str, ...]:
-    """All tags of a document: lower-case, one space between words, sorted, each once."""
-    merged = {normal_tag(clean(tag, None, "", "tag")) for tag in (*tags, *step_tags)}
+def _normal_tags(tags: tuple[str, ...], step_tags: tuple[str, ...], source_type: str) -> tuple[str, ...]:
+    merged = {normal_tag(_clean(tag, None)) for tag in (*tags, *step_tags)}
     if source_type:
         merged.add(normal_tag(f"source_type:{source_type}"))
     merged.discard("")

@@ -50,11 +50,15 @@ class DocumentWriter:
         return plan.changes
 
     def copy_runs(self, from_manager: int, to_manager: int, steps: Mapping[int, int]) -> dict[int, int]:
-        """Let a rerun take over documents: ``steps`` is old step id -> new one. Returns new step id -> documents."""
+        """Let a rerun take over documents: ``steps`` is old step id -> new one.
+
+        Returns new step id -> documents that are new to ``to_manager``: add to document_count.
+        """
         params = {"from_manager": from_manager, "to_manager": to_manager, "steps": _text(dict(steps))}
+        counts: dict[int, int] = dict(self._db.fetch_all(self._sql["count_copies"], params))
         self._db.execute(self._sql["copy_steps"], params)
         self._db.execute(self._sql["copy_links"], params)
-        return dict(self._db.fetch_all(self._sql["count_by_step"], {"manager_id": to_manager}))
+        return counts
 
     def forget_run(self, manager_id: int) -> None:
         """Drop a run's links; its documents stay."""
@@ -153,7 +157,8 @@ class DocumentWriter:
         groups: dict[tuple[int, int, str], list[int]] = {}
         for (manager_id, step_id, no), how in plan.new_links.items():
             groups.setdefault((manager_id, step_id, how), []).append(no)
-        steps = [(manager_id, name, step_id) for (manager_id, name), step_id in plan.steps.items()]
+        linked = {step_id for _, step_id, _ in groups}
+        steps = [(manager, name, step_id) for (manager, name), step_id in plan.steps.items() if step_id in linked]
         self._run("insert_steps", None, rows=steps)
         rows = [(manager_id, step_id, how, nos) for (manager_id, step_id, how), nos in groups.items()]
         self._db.execute(self._sql["insert_links"], {"groups": _text(rows)})

@@ -67,12 +67,11 @@ class SqlDocumentStore:
     ) -> tuple[list[Document], str | None]:
         """A page of documents, newest first, and the cursor of the next one (None on the last)."""
         selection = Selection(query, self._canonical)
-        sql = selection.sql(
-            "read_documents", joins=["with_content"], conditions=["is_before_cursor"], end="by_number_backwards"
-        )
-        rows = self._fetch(sql, **selection.params, limit=limit + 1, cursor=_position(cursor))
-        more = str(rows[limit - 1][-1]) if len(rows) > limit else None
-        return [to_document(row) for row in rows[:limit]], more
+        sql = selection.sql("read_numbers", conditions=["is_before_cursor"], end="by_number_backwards")
+        found = self._fetch(sql, **selection.params, limit=limit + 1, cursor=_position(cursor))
+        nos = [no for no, _ in found[:limit]]
+        rows = self._fetch(self._sql["page"], nos=_json(nos)) if nos else []
+        return [to_document(row) for row in rows], str(nos[-1]) if nos and len(found) > limit else None
 
     def search(
         self,
@@ -173,7 +172,7 @@ class SqlDocumentStore:
         return no, content_hash
 
     def _nodes(self, nos: set[int]) -> dict[int, Row]:
-        rows = self._fetch(self._sql["lineage_nodes"], nos=msgspec.json.encode(list(nos)).decode())
+        rows = self._fetch(self._sql["lineage_nodes"], nos=_json(list(nos)))
         return {row[0]: row for row in rows}
 
     def _missing(self, document_id: str) -> NotFound:
@@ -232,6 +231,10 @@ def _position(cursor: str | None) -> int:
     if not (cursor.isascii() and cursor.isdecimal() and len(cursor) < 19):
         raise BadData(f"cursor {cursor[:40]!r} is not one that a page of documents gave")
     return int(cursor)
+
+
+def _json(numbers: list[int]) -> str:
+    return msgspec.json.encode(numbers).decode()
 
 
 def _text(value: str) -> str:

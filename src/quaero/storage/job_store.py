@@ -119,6 +119,14 @@ class SqlJobStore:
         """Dead letters of a run."""
         return [self.get_job(row[0]) for row in self._all("failed_children", run_id=run_id, limit=limit)]
 
+    def runs_of_root(self, root_id: int) -> list[RunRow]:
+        """The run, its child runs, and the runs that their ends started, oldest first."""
+        return [run_row(row) for row in self._all("runs_of_root", root_id=root_id)]
+
+    def error_families(self, run_id: int, limit: int) -> list[tuple[str, int, int]]:
+        """(family, failed jobs, the first of them), the most frequent first."""
+        return [(row[0], row[1], row[2]) for row in self._all("error_families", run_id=run_id, limit=limit)]
+
     def attempts(self, job_id: int) -> list[dict[str, Any]]:
         """Attempts that did not simply succeed at the first try."""
         return [

@@ -14,7 +14,7 @@ from quaero.model.status import StatusReason
 from quaero.ports.jobs import (
     REASONS,
     AttemptEnd,
-    Child,
+    ChildBatch,
     Claimed,
     ClaimedStep,
     Delta,
@@ -22,6 +22,7 @@ from quaero.ports.jobs import (
     Held,
     Lane,
     Limiter,
+    Look,
     LostJob,
     NewRun,
     NewStep,
@@ -37,6 +38,7 @@ from quaero.storage.statements import statements
 
 SQL = statements("sqlite", "jobs")
 _claimed = msgspec.json.Decoder(list[Claimed])
+_lanes = msgspec.json.Decoder(list[Lane])
 _ids = msgspec.json.Decoder(list[int])
 _due = msgspec.json.Decoder(list[tuple[int, int, int]])
 _encoder = msgspec.json.Encoder()
@@ -229,19 +231,18 @@ class SqlJobTransaction:
 
     # children
 
-    def add_children(self, manager_id: int, step_id: int, children: Sequence[Child]) -> int:
-        if not children:
+    def add_children(self, manager_id: int, step_id: int, children: ChildBatch) -> int:
+        if not len(children):
             return 0
         first = self._numbers(len(children))
         common = {"first": first, "manager_id": manager_id, "step_id": step_id, "now": self._now}
-        top = max(c.priority for c in children)
-        if all(c.priority == top and c[3:] == (None, None, 0, None) for c in children):
-            keys = as_json([c.key for c in children])
-            added = self._run("add_children", **common, priority=top, rows=keys)
+        top = children.priority
+        if children.rows:
+            top = max(child.priority for child in children.rows)
+            added = self._run("add_children_with", **common, rows=as_json(children.rows))
         else:
-            rows = [(c.key, c.priority, c.limit_key, c.dedup_key, c.depth, c.spawned_by) for c in children]
-            added = self._run("add_children_with", **common, rows=as_json(rows))
-        payloads = (b"[" + b",".join([c.payload for c in children]) + b"]").decode()
+            added = self._run("add_children", **common, priority=top, rows=as_json(children.keys))
+        payloads = (b"[" + b",".join(children.payloads) + b"]").decode()
         name = "add_payloads" if added == len(children) else "add_payloads_of_inserted"
         self._run(name, first=first, payloads=payloads)
         if top:
@@ -262,16 +263,9 @@ class SqlJobTransaction:
 
     def complete(self, held: Sequence[Held] | Sequence[tuple[int, int]]) -> list[int]:
         rows = as_json(held)
-        try:
-            with self.connection.savepoint():
-                if self._run("complete", rows=rows, now=self._now) == len(held):
-                    return []
-                raise _SomeRefused  # noqa: TRY301 - what rolls the savepoint back
-        except _SomeRefused:
-            accepted = self.accepted(held)
-            still = [h for h in held if h[0] in accepted]
-            self._run("complete", rows=as_json(still), now=self._now)
-            return [h[0] for h in held if h[0] not in accepted]
+        if self._run("complete", rows=rows, now=self._now) == len(held):
+            return []
+        return list(_ids.decode(self._value("refused", rows=rows, now=self._now)))
 
     def accepted(self, held: Sequence[Held] | Sequence[tuple[int, int]]) -> set[int]:
         return set(_ids.decode(self._value("accepted", rows=as_json(held))))
@@ -317,14 +311,14 @@ class SqlJobTransaction:
         due = self._value("next_due")
         return None if due is None else int(due)
 
-    def lanes(self, roots: Sequence[int] | None, types: Sequence[str], skip: Sequence[int]) -> list[Lane]:
+    def look(self, roots: Sequence[int] | None, types: Sequence[str], skip: Sequence[int]) -> Look:
         rows = self._all(
-            "lanes",
+            "look",
             roots=None if roots is None else as_json(roots),
             types=as_json(types),
             skip=as_json(skip),
         )
-        return [Lane(*row) for row in rows]
+        return Look(_lanes.decode(rows[0][0]), bool(rows[0][1]))
 
     def _claim(self, name: str, process_id: int, **params: Any) -> list[Claimed]:
         claimed = _claimed.decode(self._value(name, **params))
@@ -352,12 +346,6 @@ class SqlJobTransaction:
         if rows:
             self._run("claim", rows=as_json([row[0] for row in rows]), process_id=process_id, now=self._now)
         return [ClaimedStep(*row) for row in rows]
-
-    def next_turn(self) -> int:
-        return self._numbers(1, "turn")
-
-    def served(self, lanes: Sequence[tuple[int, int, int]]) -> None:
-        self._run("served", rows=as_json(lanes))
 
     # limits
 
@@ -454,10 +442,6 @@ class SqlJobTransaction:
 
     def put_fact(self, name: str, value: str) -> None:
         self._run("put_fact", name=name, value=value)
-
-
-class _SomeRefused(Exception):
-    """Some attempt of a batch had lost its job."""
 
 
 @contextmanager

@@ -39,13 +39,26 @@ class Connection:
             self._db = apsw.Connection(str(path), flags=flags, statementcachesize=500)
             self._db.set_busy_handler(_busy_handler())
             if not read_only:
-                self._db.execute("PRAGMA journal_mode=WAL").fetchall()
+                self._enter_wal_mode()
                 self._db.execute(f"PRAGMA synchronous={synchronous}")
                 self._db.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}").fetchall()
             self._db.execute("PRAGMA foreign_keys=OFF")
             self._db.execute("PRAGMA temp_store=MEMORY")
             self._db.execute("PRAGMA cache_size=-32768")
             self._db.execute("PRAGMA mmap_size=268435456").fetchall()
+
+    def _enter_wal_mode(self) -> None:
+        # While several processes open a new file, this one statement is refused without asking the busy handler.
+        deadline = time.monotonic() + BUSY_TIMEOUT_S
+        while True:
+            try:
+                self._db.execute("PRAGMA journal_mode=WAL").fetchall()
+            except apsw.BusyError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(BUSY_NAP_S)
+            else:
+                return
 
     def execute(self, sql: str, params: Mapping[str, Any] | tuple[Any, ...] = ()) -> apsw.Cursor:
         self.statements += 1

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
-from tests.fakes import FakeCompute, FakeDocuments, FakeLog, collect, make_document, make_job, stored_and_back
 
 from quaero.errors import BadData, PermanentError
 from quaero.model.contracts import ENRICHMENTS
@@ -16,6 +15,7 @@ from quaero.model.outcome import JobOutcome
 from quaero.ports.services import Services
 from quaero.queue.step_manager import StepManager, accepted_keys
 from quaero.workers.agents.agent import AVAILABLE_AGENT_TYPES, Config, Payload, execute, plan, register
+from tests.fakes import FakeCompute, FakeDocuments, FakeLog, collect, make_document, make_job, stored_and_back
 
 
 def planned(

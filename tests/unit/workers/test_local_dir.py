@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
-from tests.fakes import FakeCompute, FakeDocuments, FakeLog, collect, make_job, stored_and_back
 
 from quaero.errors import BadData
 from quaero.model.contracts import CONTRACTS, LocalDirMetadata
@@ -18,6 +17,7 @@ from quaero.model.outcome import JobOutcome
 from quaero.ports.services import Services
 from quaero.queue.step_manager import StepManager, accepted_keys
 from quaero.workers.files.local_dir import Config, Payload, execute, plan, register
+from tests.fakes import FakeCompute, FakeDocuments, FakeLog, collect, make_job, stored_and_back
 
 
 class Folder:

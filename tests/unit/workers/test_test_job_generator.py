@@ -7,7 +7,6 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from tests.fakes import FakeCompute, FakeDocuments, FakeLog, make_job, stored_and_back
 
 from quaero.errors import PermanentError, TransientError
 from quaero.model.contracts import CONTRACTS
@@ -16,6 +15,7 @@ from quaero.model.outcome import JobOutcome
 from quaero.ports.services import Services
 from quaero.queue.step_manager import StepManager
 from quaero.workers.testing.test_job_generator import Config, Payload, children, execute, plan, register
+from tests.fakes import FakeCompute, FakeDocuments, FakeLog, make_job, stored_and_back
 
 
 def load(**parameters: Any) -> Payload:

@@ -59,9 +59,14 @@ SELECT d.no, d.id, d.source_type, d.source_id, d.title, d.revision, d.content_ha
 -- name: children
 SELECT l.child, l.parent_hash FROM document_lineage AS l WHERE l.parent = :no ORDER BY l.child DESC LIMIT :limit;
 
--- name: read_documents
+-- name: page
+-- A page is found by number first: sorting whole documents would read the text of every candidate.
 SELECT d.id, d.source_type, d.source_id, d.title, c.content, d.url, d.tags, d.metadata, d.enrichments, d.revision,
-       d.content_hash, d.created_at, d.updated_at, d.last_synced, d.gone_at, w.no
+       d.content_hash, d.created_at, d.updated_at, d.last_synced, d.gone_at
+  FROM json_each(:nos) AS n
+ CROSS JOIN documents AS d ON d.no = n.value
+ CROSS JOIN document_contents AS c ON c.no = d.no
+ ORDER BY n.key;
 
 -- name: read_refs
 SELECT d.id, d.source_type, d.source_id, d.content_hash, d.enrichments
@@ -107,9 +112,6 @@ SELECT k.key, sum(k.value) AS weight, count(*)
 
 -- name: with_document
  CROSS JOIN documents AS d ON d.no = w.no
-
--- name: with_content
- CROSS JOIN document_contents AS c ON c.no = w.no
 
 -- name: with_tags
  CROSS JOIN json_each(d.tags) AS k

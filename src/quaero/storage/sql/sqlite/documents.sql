@@ -162,6 +162,18 @@ SELECT :to_manager, s.name, m.value
  WHERE s.manager_id = :from_manager
     ON CONFLICT DO NOTHING;
 
+-- name: count_copies
+-- Before copy_links: the documents that it makes new to the run, each counted for the first step that gets it.
+SELECT first.step_id, count(*)
+  FROM (SELECT min(m.value) AS step_id
+          FROM jsonb_each(:steps) AS m
+         CROSS JOIN document_runs AS r ON r.step_id = CAST(m.key AS INTEGER)
+         WHERE r.manager_id = :from_manager AND r.how <> 'enriched'
+           AND NOT EXISTS (SELECT 1 FROM document_runs AS o
+                            WHERE o.document = r.document AND o.manager_id = :to_manager AND o.how <> 'enriched')
+         GROUP BY r.document) AS first
+ GROUP BY first.step_id;
+
 -- name: copy_links
 INSERT INTO document_runs (document, manager_id, step_id, how)
 SELECT r.document, :to_manager, m.value, CASE r.how WHEN 'enriched' THEN 'enriched' ELSE 'reused' END
@@ -169,16 +181,6 @@ SELECT r.document, :to_manager, m.value, CASE r.how WHEN 'enriched' THEN 'enrich
  CROSS JOIN document_runs AS r ON r.step_id = CAST(m.key AS INTEGER)
  WHERE r.manager_id = :from_manager
     ON CONFLICT DO NOTHING;
-
--- name: count_by_step
--- Unique documents that a run made or reused, each counted for the first step that did.
-SELECT first.step_id, count(*)
-  FROM (SELECT min(r.step_id) AS step_id
-          FROM document_steps AS s
-         CROSS JOIN document_runs AS r ON r.step_id = s.step_id
-         WHERE s.manager_id = :manager_id AND r.how <> 'enriched'
-         GROUP BY r.document) AS first
- GROUP BY first.step_id;
 
 -- name: forget_links
 DELETE FROM document_runs

@@ -1,5 +1,6 @@
 -- Statements over jobs, runs and steps. Batches come in as one JSON array (:rows), so that a batch is one
--- statement; json_each has columns named id, key, type and value, which is why every name is qualified.
+-- statement; jsonb_each (it parses once, json_each once per column) has columns named id, key, type and value, which is
+-- why every name is qualified.
 
 -- name: take_numbers
 UPDATE sequences SET next = next + :count WHERE name = :name RETURNING next - :count;
@@ -33,13 +34,13 @@ INSERT INTO jobs (id, kind, manager_id, parent_id, child_key, status, reason, pr
                   finished_at)
 SELECT :first + j.key, 1, j.value ->> 0, j.value ->> 0, j.value ->> 1, j.value ->> 2, j.value ->> 3, j.value ->> 4,
        CASE WHEN j.value ->> 2 = 0 THEN :now END, :now, CASE WHEN j.value ->> 2 > 2 THEN :now END
-  FROM json_each(:rows) AS j;
+  FROM jsonb_each(:rows) AS j;
 
 -- name: add_steps
 INSERT INTO steps (id, manager_id, root_id, position, name, worker_type, has_runs, priority, sealed)
 SELECT :first + j.key, j.value ->> 0, j.value ->> 1, j.value ->> 2, j.value ->> 3, j.value ->> 4, j.value ->> 5,
        j.value ->> 6, j.value ->> 7
-  FROM json_each(:rows) AS j;
+  FROM jsonb_each(:rows) AS j;
 
 -- name: run
 SELECT r.id, r.definition_id, r.revision, r.root_id, r.parent_step, r.rerun_of, r.name, r.log_day, j.status, j.reason,
@@ -110,7 +111,7 @@ UPDATE jobs
        claimed_by = CASE WHEN :new = 2 THEN claimed_by END,
        started_at = CASE WHEN :new = 2 THEN coalesce(started_at, :now) ELSE started_at END,
        finished_at = CASE WHEN :new > 2 THEN :now END
- WHERE id = :id AND status IN (SELECT o.value FROM json_each(:old) AS o);
+ WHERE id = :id AND status IN (SELECT o.value FROM jsonb_each(:old) AS o);
 
 -- name: release_claim
 UPDATE jobs SET claimed_by = NULL WHERE id = :id;
@@ -119,7 +120,7 @@ UPDATE jobs SET claimed_by = NULL WHERE id = :id;
 -- :rows are the child keys, in order; what is there already (or open under the same dedup key) is left alone.
 INSERT OR IGNORE INTO jobs (id, kind, manager_id, parent_id, child_key, status, priority, available_at, created_at)
 SELECT :first + j.key, 2, :manager_id, :step_id, j.value, 0, :priority, :now, :now
-  FROM json_each(:rows) AS j;
+  FROM jsonb_each(:rows) AS j;
 
 -- name: add_children_with
 -- As add_children, with what a payload may say for itself: [key, priority, limit key, dedup key, depth, spawned by].
@@ -127,7 +128,7 @@ INSERT OR IGNORE INTO jobs (id, kind, manager_id, parent_id, child_key, status, 
                             limit_key, dedup_key, depth, spawned_by)
 SELECT :first + j.key, 2, :manager_id, :step_id, j.value ->> 0, 0, j.value ->> 1, :now, :now,
        j.value ->> 2, j.value ->> 3, j.value ->> 4, j.value ->> 5
-  FROM json_each(:rows) AS j;
+  FROM jsonb_each(:rows) AS j;
 
 -- name: add_payloads
 INSERT INTO job_io (id, payload) SELECT :first + j.key, j.value FROM json_each(:payloads) AS j;
@@ -161,12 +162,19 @@ SELECT n.id, io.payload
 -- name: complete
 -- attempt only grows, so it fences: whoever lost the claim changes no row.
 UPDATE jobs SET status = 3, claimed_by = NULL, finished_at = :now
-  FROM json_each(:rows) AS done
+  FROM jsonb_each(:rows) AS done
  WHERE jobs.id = done.value ->> 0 AND jobs.attempt = done.value ->> 1 AND jobs.status = 2;
+
+-- name: refused
+-- Which of a batch that was just completed were not: asked only when the number of changed rows says so.
+SELECT json_group_array(done.value ->> 0)
+  FROM jsonb_each(:rows) AS done
+  LEFT JOIN jobs ON jobs.id = done.value ->> 0
+ WHERE jobs.id IS NULL OR jobs.attempt <> done.value ->> 1 OR jobs.status <> 3 OR jobs.finished_at <> :now;
 
 -- name: accepted
 SELECT json_group_array(jobs.id)
-  FROM json_each(:rows) AS done
+  FROM jsonb_each(:rows) AS done
   JOIN jobs ON jobs.id = done.value ->> 0
  WHERE jobs.attempt = done.value ->> 1 AND jobs.status = 2;
 
@@ -176,13 +184,13 @@ UPDATE jobs
    SET status = done.value ->> 2, reason = done.value ->> 3, failures = failures + (done.value ->> 5),
        available_at = coalesce(done.value ->> 4, available_at), claimed_by = NULL,
        finished_at = CASE WHEN done.value ->> 2 > 2 THEN :now END
-  FROM json_each(:rows) AS done
+  FROM jsonb_each(:rows) AS done
  WHERE jobs.id = done.value ->> 0 AND jobs.attempt = done.value ->> 1 AND jobs.status = 2;
 
 -- name: put_results
 UPDATE job_io
    SET result = coalesce(done.value ->> 1, result), error = coalesce(done.value ->> 2, error)
-  FROM json_each(:rows) AS done
+  FROM jsonb_each(:rows) AS done
  WHERE job_io.id = done.value ->> 0;
 
 -- name: add_io
@@ -191,15 +199,16 @@ INSERT OR IGNORE INTO job_io (id) VALUES (:id);
 -- name: add_attempts
 INSERT OR REPLACE INTO attempts (job_id, attempt, process_id, ended_at, outcome, family, error)
 SELECT j.value ->> 0, j.value ->> 1, :process_id, :now, j.value ->> 2, j.value ->> 3, j.value ->> 4
-  FROM json_each(:rows) AS j;
+  FROM jsonb_each(:rows) AS j;
 
 -- name: apply_counters
 UPDATE steps
    SET total = total + (d.value ->> 1), pending = pending + (d.value ->> 2), waiting = waiting + (d.value ->> 3),
        running = running + (d.value ->> 4), completed = completed + (d.value ->> 5), failed = failed + (d.value ->> 6),
        cancelled = cancelled + (d.value ->> 7), skipped = skipped + (d.value ->> 8), retried = retried + (d.value ->> 9),
-       document_count = document_count + (d.value ->> 10), warning_count = warning_count + (d.value ->> 11)
-  FROM json_each(:rows) AS d
+       document_count = document_count + (d.value ->> 10), warning_count = warning_count + (d.value ->> 11),
+       turn = coalesce(d.value ->> 12, turn), priority = coalesce(d.value ->> 13, priority)
+  FROM jsonb_each(:rows) AS d
  WHERE steps.id = d.value ->> 0
 RETURNING steps.id, steps.pending + steps.running;
 
@@ -214,7 +223,7 @@ SELECT json_group_array(json_array(d.id, d.kind, d.parent_id))
          ORDER BY available_at LIMIT :limit) AS d;
 
 -- name: make_ready
-UPDATE jobs SET status = 0 WHERE id IN (SELECT j.value FROM json_each(:rows) AS j) AND status = 1;
+UPDATE jobs SET status = 0 WHERE id IN (SELECT j.value FROM jsonb_each(:rows) AS j) AND status = 1;
 
 -- name: next_due
 SELECT min(due) FROM (
@@ -222,38 +231,47 @@ SELECT min(due) FROM (
   UNION ALL SELECT min(deadline) FROM runs INDEXED BY runs_deadline WHERE deadline IS NOT NULL
   UNION ALL SELECT min(deadline) FROM steps INDEXED BY steps_deadline WHERE deadline IS NOT NULL);
 
--- name: lanes
--- Steps with ready jobs of the worker types that this process can run, best priority first, then whose turn it is. A
--- paused or stopped run is skipped here, so that pausing and cancelling are one row each.
-SELECT s.id, s.manager_id, s.priority, s.pending - s.waiting
-  FROM steps AS s INDEXED BY steps_lane JOIN runs AS r ON r.id = s.manager_id
- WHERE s.pending > s.waiting AND s.stop_reason IS NULL AND s.has_runs = 0
-   AND r.paused_at IS NULL AND r.stop_reason IS NULL
-   AND (:roots IS NULL OR s.root_id IN (SELECT j.value FROM json_each(:roots) AS j))
-   AND s.worker_type IN (SELECT j.value FROM json_each(:types) AS j)
-   AND s.id NOT IN (SELECT j.value FROM json_each(:skip) AS j)
- ORDER BY s.priority DESC, s.turn
- LIMIT 64;
+-- name: look
+-- One statement for all there is to know before a claim. The lanes: steps with ready jobs of the worker types that
+-- this process can run, best priority first, then whose turn it is. A paused or stopped run is skipped here, so that
+-- pausing and cancelling are one row each.
+SELECT (SELECT json_group_array(json_array(l.id, l.manager_id, l.priority, l.ready, l.has_suspect))
+          FROM (SELECT s.id, s.manager_id, s.priority, s.pending - s.waiting AS ready,
+                       EXISTS (SELECT 1 FROM jobs AS c INDEXED BY jobs_suspect
+                                WHERE c.parent_id = s.id AND c.status = 0 AND c.kind = 2 AND c.rescues >= 2)
+                         AS has_suspect
+                  FROM steps AS s INDEXED BY steps_lane JOIN runs AS r ON r.id = s.manager_id
+                 WHERE s.pending > s.waiting AND s.stop_reason IS NULL AND s.has_runs = 0
+                   AND r.paused_at IS NULL AND r.stop_reason IS NULL
+                   AND (:roots IS NULL OR s.root_id IN (SELECT j.value FROM jsonb_each(:roots) AS j))
+                   AND s.worker_type IN (SELECT j.value FROM jsonb_each(:types) AS j)
+                   AND s.id NOT IN (SELECT j.value FROM jsonb_each(:skip) AS j)
+                 ORDER BY s.priority DESC, s.turn
+                 LIMIT 64) AS l),
+       EXISTS (SELECT 1 FROM jobs AS p INDEXED BY jobs_plannable WHERE p.status = 0 AND p.kind = 1);
 
 -- name: peek_jobs
 -- One JSON row is cheaper to take over than n rows: the interpreter's lock is taken once.
-SELECT json_group_array(json_array(r.id, r.attempt + 1, r.failures, r.depth, r.priority, r.limit_key, io.payload))
-  FROM (SELECT id, attempt, failures, depth, priority, limit_key FROM jobs INDEXED BY jobs_ready
+SELECT json_group_array(json_array(r.id, r.attempt + 1, r.failures, r.depth, r.priority, r.limit_key,
+                                   r.rescues >= 2, io.payload))
+  FROM (SELECT id, attempt, failures, depth, priority, limit_key, rescues FROM jobs INDEXED BY jobs_ready
          WHERE parent_id = :step_id AND kind = 2 AND status = 0 AND rescues < 2
          ORDER BY priority DESC, available_at, id LIMIT :limit) AS r
   JOIN job_io AS io ON io.id = r.id;
 
 -- name: peek_keyed_jobs
-SELECT json_group_array(json_array(r.id, r.attempt + 1, r.failures, r.depth, r.priority, r.limit_key, io.payload))
-  FROM (SELECT id, attempt, failures, depth, priority, limit_key FROM jobs INDEXED BY jobs_keyed
+SELECT json_group_array(json_array(r.id, r.attempt + 1, r.failures, r.depth, r.priority, r.limit_key,
+                                   r.rescues >= 2, io.payload))
+  FROM (SELECT id, attempt, failures, depth, priority, limit_key, rescues FROM jobs INDEXED BY jobs_keyed
          WHERE parent_id = :step_id AND limit_key = :limit_key AND status = 0
          ORDER BY priority DESC, available_at, id LIMIT :limit) AS r
   JOIN job_io AS io ON io.id = r.id;
 
 -- name: peek_suspect
 -- A job that was lost twice may be what kills its process: one such job at a time.
-SELECT json_group_array(json_array(r.id, r.attempt + 1, r.failures, r.depth, r.priority, r.limit_key, io.payload))
-  FROM (SELECT id, attempt, failures, depth, priority, limit_key FROM jobs INDEXED BY jobs_suspect
+SELECT json_group_array(json_array(r.id, r.attempt + 1, r.failures, r.depth, r.priority, r.limit_key,
+                                   r.rescues >= 2, io.payload))
+  FROM (SELECT id, attempt, failures, depth, priority, limit_key, rescues FROM jobs INDEXED BY jobs_suspect
          WHERE parent_id = :step_id AND kind = 2 AND status = 0 AND rescues >= 2
          ORDER BY id LIMIT 1) AS r
   JOIN job_io AS io ON io.id = r.id;
@@ -261,7 +279,7 @@ SELECT json_group_array(json_array(r.id, r.attempt + 1, r.failures, r.depth, r.p
 -- name: claim
 UPDATE jobs
    SET status = 2, attempt = attempt + 1, claimed_by = :process_id, started_at = coalesce(started_at, :now)
- WHERE id IN (SELECT j.value FROM json_each(:rows) AS j);
+ WHERE id IN (SELECT j.value FROM jsonb_each(:rows) AS j);
 
 -- name: plannable
 SELECT p.id, p.attempt + 1, p.failures, p.manager_id
@@ -269,14 +287,10 @@ SELECT p.id, p.attempt + 1, p.failures, p.manager_id
   JOIN steps AS s ON s.id = p.id
   JOIN runs AS r ON r.id = p.manager_id
  WHERE p.status = 0 AND p.kind = 1 AND r.paused_at IS NULL AND r.stop_reason IS NULL AND s.stop_reason IS NULL
-   AND (:roots IS NULL OR s.root_id IN (SELECT j.value FROM json_each(:roots) AS j))
-   AND s.worker_type IN (SELECT j.value FROM json_each(:types) AS j)
+   AND (:roots IS NULL OR s.root_id IN (SELECT j.value FROM jsonb_each(:roots) AS j))
+   AND s.worker_type IN (SELECT j.value FROM jsonb_each(:types) AS j)
  ORDER BY p.priority DESC, p.available_at, p.id
  LIMIT :limit;
-
--- name: served
-UPDATE steps SET turn = d.value ->> 1, priority = d.value ->> 2
-  FROM json_each(:rows) AS d WHERE steps.id = d.value ->> 0;
 
 -- name: ready_keys
 -- The distinct limit keys with ready jobs, by jumping from key to key in the index.
@@ -292,16 +306,16 @@ SELECT limit_key FROM keys WHERE limit_key IS NOT NULL LIMIT :limit;
 
 -- name: limiters
 SELECT l.key, l.in_use, l.tokens, l.stamp
-  FROM json_each(:rows) AS j JOIN limiters AS l ON l.name = :name AND l.key = j.value;
+  FROM jsonb_each(:rows) AS j JOIN limiters AS l ON l.name = :name AND l.key = j.value;
 
 -- name: put_limiters
 INSERT INTO limiters (name, key, in_use, tokens, stamp)
-SELECT :name, j.value ->> 0, j.value ->> 1, j.value ->> 2, j.value ->> 3 FROM json_each(:rows) AS j WHERE true
+SELECT :name, j.value ->> 0, j.value ->> 1, j.value ->> 2, j.value ->> 3 FROM jsonb_each(:rows) AS j WHERE true
 ON CONFLICT (name, key) DO UPDATE SET in_use = excluded.in_use, tokens = excluded.tokens, stamp = excluded.stamp;
 
 -- name: release_slots
 UPDATE limiters SET in_use = max(0, in_use - (j.value ->> 2))
-  FROM json_each(:rows) AS j WHERE limiters.name = j.value ->> 0 AND limiters.key = j.value ->> 1;
+  FROM jsonb_each(:rows) AS j WHERE limiters.name = j.value ->> 0 AND limiters.key = j.value ->> 1;
 
 -- name: sweep_candidates
 -- Children after a cursor, in id order: one pass over a step however many are already done.
@@ -310,7 +324,7 @@ SELECT c.id, c.status FROM jobs AS c INDEXED BY jobs_children
 
 -- name: cancel_children
 UPDATE jobs SET status = 5, reason = :reason, finished_at = :now
- WHERE id IN (SELECT j.value FROM json_each(:rows) AS j) AND status < 2;
+ WHERE id IN (SELECT j.value FROM jsonb_each(:rows) AS j) AND status < 2;
 
 -- name: due_runs
 SELECT r.id FROM runs AS r INDEXED BY runs_deadline WHERE r.deadline IS NOT NULL AND r.deadline <= :now;
@@ -347,11 +361,11 @@ SELECT DISTINCT j.claimed_by FROM jobs AS j INDEXED BY jobs_held
 
 -- name: rescue
 UPDATE jobs SET status = 0, claimed_by = NULL, rescues = rescues + 1
- WHERE id IN (SELECT j.value FROM json_each(:rows) AS j) AND status = 2;
+ WHERE id IN (SELECT j.value FROM jsonb_each(:rows) AS j) AND status = 2;
 
 -- name: fail_lost
 UPDATE jobs SET status = 4, reason = :reason, claimed_by = NULL, rescues = rescues + 1, finished_at = :now
- WHERE id IN (SELECT j.value FROM json_each(:rows) AS j) AND status = 2;
+ WHERE id IN (SELECT j.value FROM jsonb_each(:rows) AS j) AND status = 2;
 
 -- name: cached_step
 SELECT c.made_at, c.manager_id, c.step_id FROM step_cache AS c
@@ -372,7 +386,7 @@ DELETE FROM step_cache
 INSERT INTO events (origin, seq, ts, type, manager_id, job_id, data)
 SELECT :origin, (SELECT coalesce(max(e.seq), 0) FROM events AS e WHERE e.origin = :origin) + 1 + j.key, :now,
        j.value ->> 0, j.value ->> 1, j.value ->> 2, j.value ->> 3
-  FROM json_each(:rows) AS j;
+  FROM jsonb_each(:rows) AS j;
 
 -- name: prune_events
 -- The newest event of an origin stays: its number is where the next one goes on.
@@ -397,7 +411,7 @@ SELECT s.id,
   FROM steps AS s WHERE s.id > :after ORDER BY s.id LIMIT :limit;
 
 -- name: stopped_steps
-SELECT s.id FROM json_each(:rows) AS j JOIN steps AS s ON s.id = j.value JOIN runs AS r ON r.id = s.manager_id
+SELECT s.id FROM jsonb_each(:rows) AS j JOIN steps AS s ON s.id = j.value JOIN runs AS r ON r.id = s.manager_id
  WHERE s.stop_reason IS NOT NULL OR r.stop_reason IS NOT NULL;
 
 -- name: open_log_days
@@ -420,13 +434,13 @@ SELECT j.id, j.kind, j.manager_id, j.parent_id, j.status, j.reason, j.has_errors
 -- name: list_runs
 SELECT j.id FROM jobs AS j INDEXED BY jobs_runs
  WHERE j.kind = 0 AND (:cursor IS NULL OR j.id < :cursor)
-   AND (:status IS NULL OR j.status IN (SELECT s.value FROM json_each(:status) AS s))
+   AND (:status IS NULL OR j.status IN (SELECT s.value FROM jsonb_each(:status) AS s))
  ORDER BY j.id DESC LIMIT :limit;
 
 -- name: list_children
 SELECT j.id FROM jobs AS j INDEXED BY jobs_children
  WHERE j.parent_id = :parent_id AND j.id > :cursor
-   AND (:status IS NULL OR j.status IN (SELECT s.value FROM json_each(:status) AS s))
+   AND (:status IS NULL OR j.status IN (SELECT s.value FROM jsonb_each(:status) AS s))
  ORDER BY j.id LIMIT :limit;
 
 -- name: run_facts
@@ -447,3 +461,18 @@ SELECT a.attempt, a.process_id, a.ended_at, a.outcome, a.family, a.error FROM at
 -- name: failed_children
 SELECT f.id FROM jobs AS f INDEXED BY jobs_failed
  WHERE f.manager_id = :run_id AND f.status = 4 AND f.kind = 2 ORDER BY f.id LIMIT :limit;
+
+-- name: runs_of_root
+-- A run with all that belongs to it: child runs below its steps, and the runs that its end started.
+SELECT r.id, r.definition_id, r.revision, r.root_id, r.parent_step, r.rerun_of, r.name, r.log_day, j.status, j.reason,
+       j.priority, r.queued, r.failing, r.warned, r.stop_reason, r.paused_at, r.deadline, r.message
+  FROM runs AS r INDEXED BY runs_root JOIN jobs AS j ON j.id = r.id
+ WHERE r.root_id = :root_id
+ ORDER BY r.id;
+
+-- name: error_families
+-- What the failed jobs of a run failed of, the most frequent first, each with its oldest job.
+SELECT coalesce(io.error ->> '$.family', ''), count(*), min(f.id)
+  FROM jobs AS f INDEXED BY jobs_failed LEFT JOIN job_io AS io ON io.id = f.id
+ WHERE f.manager_id = :run_id AND f.status = 4 AND f.kind = 2
+ GROUP BY 1 ORDER BY 2 DESC, 3 LIMIT :limit;

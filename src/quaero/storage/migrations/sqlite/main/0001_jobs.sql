@@ -163,7 +163,7 @@ CREATE TABLE sequences (
   name TEXT PRIMARY KEY,
   next INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
-INSERT INTO sequences VALUES ('job', 1), ('turn', 1);
+INSERT INTO sequences VALUES ('job', 1);
 
 -- Changes for those who watch: (origin, seq) is the cursor. Pruned after minutes.
 CREATE TABLE events (
