@@ -100,7 +100,7 @@ async def idle(folder: Path, seconds: int = 20) -> Figures:
 async def _open_step(app: App, run_id: int) -> Held:
     """The run's step, once somebody plans it: its plan is not done before it is told."""
     async with asyncio.timeout(PATIENCE_S):
-        while (step := app.store.steps(run_id)[0]).claimed_by is None:
+        while (step := app.store.steps(run_id)[0]).claimed_by is None:  # noqa: ASYNC110 - another process claims it
             await asyncio.sleep(POLL_S)
     return Held(step.id, step.attempt)
 

@@ -168,6 +168,25 @@ class Delta(msgspec.Struct):
             setattr(self, name, getattr(self, name) + count)
 
 
+class Progress(NamedTuple):
+    """How the children of a step stand."""
+
+    step_id: int
+    manager_id: int
+    total: int
+    pending: int
+    running: int
+    completed: int
+    failed: int
+    cancelled: int
+    skipped: int
+    retried: int
+
+    @property
+    def open(self) -> int:
+        return self.pending + self.running
+
+
 class Lane(NamedTuple):
     """A step with ready jobs, as the claim sees it."""
 
@@ -397,8 +416,8 @@ class JobTransaction(Protocol):
         ...
 
     def add_attempts(self, process_id: int | None, ends: Sequence[AttemptEnd]) -> None: ...
-    def apply_counters(self, deltas: Mapping[int, Delta]) -> list[int]:
-        """Change steps' counters; returns the steps that have no open child now."""
+    def apply_counters(self, deltas: Mapping[int, Delta]) -> list[Progress]:
+        """Change steps' counters; returns how those steps stand now."""
         ...
 
     # documents

@@ -8,7 +8,7 @@ and steps. ``settle`` applies the counters and lets the monitors draw the conseq
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from copy import copy
 from typing import Any
@@ -17,11 +17,12 @@ import msgspec
 
 from quaero.model.log import LogLevel
 from quaero.model.status import JobStatus
-from quaero.ports.jobs import Delta, JobTransaction, RunRow, State
+from quaero.ports.jobs import Delta, JobTransaction, Progress, RunRow, State
 from quaero.queue.context import StepContext
 from quaero.queue.log_lines import LogGroup, encode
 from quaero.queue.log_values import clean_fields
 
+_COUNTERS = Progress._fields[2:]
 _encoder = msgspec.json.Encoder(enc_hook=str)
 
 
@@ -52,6 +53,8 @@ class Turn:
         self.events: list[tuple[str, int | None, int | None, bytes]] = []
         self.closed_runs: list[int] = []
         self.stopped_runs: list[int] = []
+        self.progress: dict[int, Progress] = {}
+        """How the steps stand whose counters changed."""
         self.made_work = False
         """Something became claimable: other processes want to know."""
         self._deltas: defaultdict[int, Delta] = defaultdict(Delta)
@@ -111,12 +114,16 @@ class Turn:
         while self._deltas or self._recheck:
             deltas, self._deltas = self._deltas, defaultdict(Delta)
             recheck, self._recheck = self._recheck, set()
-            idle = set(self.tx.apply_counters(deltas)) if deltas else set()
-            for step_id in sorted(idle | recheck):
+            progress = self.tx.apply_counters(deltas) if deltas else []
+            self.progress.update((step.step_id, step) for step in progress)
+            for step_id in sorted({step.step_id for step in progress if not step.open} | recheck):
                 children_changed(self, step_id)
 
-    def publish(self, origin: int) -> None:
-        """Write the events."""
+    def publish(self, origin: int, progress: Iterable[Progress] = ()) -> None:
+        """Write the events, and one of ``progress`` for each step that is worth one now."""
+        for step in progress:
+            counters = {name: getattr(step, name) for name in _COUNTERS}
+            self.event("job.progress", step.manager_id, step.step_id, counters=counters)
         if self.events:
             self.tx.add_events(origin, self.events)
 

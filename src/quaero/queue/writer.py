@@ -16,7 +16,7 @@ import msgspec
 
 from quaero.errors import QuaeroError, StoreUnavailable
 from quaero.model.status import StatusReason
-from quaero.ports.jobs import JobStore
+from quaero.ports.jobs import JobStore, Progress
 from quaero.ports.storage import LogStore
 from quaero.queue.attempts import Done, Ended, finish
 from quaero.queue.claims import Demand, Haul, LimitsOf, bring_due, claim
@@ -32,6 +32,8 @@ Command = Callable[[Turn], Any]
 FIRST_NAP_S = 0.2
 LONGEST_NAP_S = 5.0
 DUE_POLL_US = 1_000_000
+PROGRESS_US = 1_000_000
+"""Progress of one step is told at most this often, and always at its end."""
 
 
 class Work(msgspec.Struct):
@@ -98,6 +100,7 @@ class Writer:
         self.origin = 0
         """The process id that events carry."""
         self.turns = 0
+        self._told_at: dict[int, int] = {}
         self._thread = threading.Thread(target=self._loop, name="quaero-writer", daemon=True)
 
     def start(self) -> None:
@@ -188,7 +191,7 @@ class Writer:
                 haul = claim(turn, work.demand, self._limits_of)
                 self._dispatcher.steps_claimed(turn, haul.steps)
             turn.settle(children_changed)
-            turn.publish(self.origin)
+            turn.publish(self.origin, self._worth_telling(turn))
             if turn.lines:
                 for run_id, seq in self._logs.append(turn.log_groups()).items():
                     last_seqs[run_id] = max(seq, last_seqs.get(run_id, 0))
@@ -205,6 +208,17 @@ class Writer:
             refused=refused,
             next_due=next_due,
         )
+
+    def _worth_telling(self, turn: Turn) -> list[Progress]:
+        """Steps whose progress was last told long enough ago, or that have just come to rest."""
+        told = []
+        for step in turn.progress.values():
+            if not step.open or turn.now - self._told_at.get(step.step_id, 0) >= PROGRESS_US:
+                self._told_at[step.step_id] = turn.now
+                told.append(step)
+            if not step.open:
+                self._told_at.pop(step.step_id, None)
+        return told
 
     def _command(
         self, turn: Turn, command: Command, future: Future[Any] | None, answers: list[tuple[Future[Any], Any]]

@@ -27,6 +27,7 @@ from quaero.ports.jobs import (
     NewRun,
     NewStep,
     ProcessRow,
+    Progress,
     RunRow,
     Settled,
     State,
@@ -282,9 +283,9 @@ class SqlJobTransaction:
         rows = [(e.job_id, e.attempt, e.outcome, _family(e.error), e.error and as_json(e.error)) for e in ends]
         self._run("add_attempts", process_id=process_id, rows=as_json(rows), now=self._now)
 
-    def apply_counters(self, deltas: Mapping[int, Delta]) -> list[int]:
+    def apply_counters(self, deltas: Mapping[int, Delta]) -> list[Progress]:
         rows = [(step, *msgspec.structs.astuple(deltas[step])) for step in sorted(deltas)]
-        return [row[0] for row in self._all("apply_counters", rows=as_json(rows)) if row[1] == 0]
+        return [Progress(*row) for row in self._all("apply_counters", rows=as_json(rows))]
 
     # documents
 

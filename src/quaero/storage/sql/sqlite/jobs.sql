@@ -210,7 +210,8 @@ UPDATE steps
        turn = coalesce(d.value ->> 12, turn), priority = coalesce(d.value ->> 13, priority)
   FROM jsonb_each(:rows) AS d
  WHERE steps.id = d.value ->> 0
-RETURNING steps.id, steps.pending + steps.running;
+RETURNING steps.id, steps.manager_id, steps.total, steps.pending, steps.running, steps.completed, steps.failed,
+          steps.cancelled, steps.skipped, steps.retried;
 
 -- name: raise_lane
 -- A lane's priority is an upper bound of its ready jobs' priorities; claims lower it again.

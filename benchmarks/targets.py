@@ -1,0 +1,89 @@
+"""The rows of the table: what each figure must reach on the reference machine, and what it should.
+
+A target is one of 2 cores (EPYC, virtual), ext4, CPython 3.11, ``synchronous=FULL``; another machine is to be judged
+by the shares of the ceiling rather than by the absolute figures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The median of the runs, and the worst and best of them in order of size."""
+
+    value: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Measured:
+        return cls(median(values), min(values), max(values))
+
+
+@dataclass(frozen=True)
+class Row:
+    """One figure of the table. ``must`` and ``aim`` are the least, or with ``at_most`` the most, it may be."""
+
+    key: str
+    work: str
+    unit: str
+    must: float | None = None
+    aim: float | None = None
+    at_most: bool = False
+    at_full_size: bool = False
+    """Says nothing of a quick run, which does less."""
+
+    def verdict(self, value: float, *, quick: bool = False) -> str:
+        if self.must is None or (quick and self.at_full_size):
+            return "–"
+        if not self._reaches(value, self.must):
+            return "FAIL"
+        return "pass" if self.aim is None or not self._reaches(value, self.aim) else "pass, aim"
+
+    def _reaches(self, value: float, target: float) -> bool:
+        return value <= target if self.at_most else value >= target
+
+    def shown(self, value: float | None) -> str:
+        """The figure with its unit, as precise as it deserves."""
+        if value is None:
+            return ""
+        digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2
+        return f"{value:,.{digits}f} {self.unit}".rstrip()
+
+    def target(self, value: float | None) -> str:
+        return "" if value is None else f"{'≤' if self.at_most else '≥'} {value:,g} {self.unit}".rstrip()
+
+
+ROWS: tuple[Row, ...] = (
+    Row("drain_jobs_per_s", "drain no-op jobs", "/s", 50_000, 90_000),
+    Row("drain_ceiling_per_s", "  ceiling, same work", "/s"),
+    Row("drain_of_ceiling_percent", "  share of the ceiling", "%", 40, 75),
+    Row("pipeline_children_per_s", "5,000 children with a log line", "/s", 30_000, 55_000),
+    Row("pipeline_ceiling_per_s", "  ceiling, same work", "/s"),
+    Row("pipeline_of_ceiling_percent", "  share of the ceiling", "%", 50, None),
+    Row("parent_lag_ms", "  parent closed after the last child", "ms", 25, 8, at_most=True),
+    Row("documents_children_per_s", "5,000 children with a document", "/s", 12_000, 25_000),
+    Row("enqueue_jobs_per_s", "enqueue typed jobs in batches", "/s", 200_000, 400_000),
+    Row("fanout_seconds", "1,000,000 no-op children", "s", 30, 12, at_most=True, at_full_size=True),
+    Row("fanout_children_per_s", "  children", "/s"),
+    Row("fanout_peak_rss_mb", "  peak memory", "MB", 200, at_most=True),
+    Row("fanout_last_tenth_ratio", "  speed of the last tenth to the first", "", 0.8, at_full_size=True),
+    Row("latency_p50_ms", "enqueue to start, p50", "ms", 2, 1.2, at_most=True),
+    Row("latency_p99_ms", "enqueue to start, p99", "ms", 8, 3, at_most=True),
+    Row("latency_two_p50_ms", "  in two processes, p50", "ms", 4, 2, at_most=True),
+    Row("latency_two_p99_ms", "  in two processes, p99", "ms", 15, 5, at_most=True),
+    Row("cpu100_jobs_per_s", "handlers of 100 µs CPU", "/s", 8_000, 9_000),
+    Row("write_lock_p50_ms", "  write lock held, p50", "ms", 20, 8, at_most=True),
+    Row("idle_cpu_percent", "idle process, CPU", "%", 1, at_most=True),
+    Row("idle_queries_per_s", "idle process, statements", "/s", 1, at_most=True),
+    Row("flood_noop_loss_percent", "no-op drain beside 50,000 lines/s, loss", "%", 30, 15, at_most=True),
+    Row("flood_cpu100_loss_percent", "100 µs handlers beside 50,000 lines/s, loss", "%", 20, at_most=True),
+)
+
+
+def rows_of(figures: Mapping[str, Measured]) -> list[Row]:
+    return [row for row in ROWS if row.key in figures]

@@ -1,0 +1,53 @@
+"""What the benchmark's table says of a figure."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from benchmarks.targets import ROWS, Measured, Row
+
+FASTER = Row("jobs_per_s", "jobs", "/s", must=100, aim=200)
+SHORTER = Row("lag_ms", "lag", "ms", must=25, aim=8, at_most=True)
+
+
+@pytest.mark.parametrize(
+    ("row", "value", "verdict"),
+    [
+        (FASTER, 99, "FAIL"),
+        (FASTER, 100, "pass"),
+        (FASTER, 200, "pass, aim"),
+        (SHORTER, 26, "FAIL"),
+        (SHORTER, 25, "pass"),
+        (SHORTER, 8, "pass, aim"),
+        (Row("ceiling", "ceiling", "/s"), 1, "–"),
+    ],
+)
+def test_a_figure_is_judged_by_its_targets(row, value, verdict):
+    assert row.verdict(value) == verdict
+
+
+def test_a_quick_run_is_not_judged_by_what_needs_the_full_size():
+    row = Row("seconds", "all of it", "s", must=30, at_most=True, at_full_size=True)
+
+    assert row.verdict(31, quick=True) == "–"
+    assert row.verdict(31) == "FAIL"
+
+
+def test_every_key_stands_once_in_the_table():
+    keys = [row.key for row in ROWS]
+
+    assert len(keys) == len(set(keys))
+
+
+def test_measured_is_the_median_with_its_range():
+    assert Measured.of([3.0, 1.0, 2.0]) == Measured(2.0, 1.0, 3.0)
+
+
+def test_a_backend_that_is_not_built_is_refused():
+    command = [sys.executable, "benchmarks/engine.py", "--backend", "postgres"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+    assert done.returncode == 2
+    assert "not built yet" in done.stderr
