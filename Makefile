@@ -24,7 +24,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 demo: setup
-	@$(BIN)/python -m quaero.demo
+	@$(BIN)/python -m quaero.cli.demo
 
 test: setup
 	@$(BIN)/pytest

@@ -131,7 +131,8 @@ class Lab:
 
     @contextmanager
     def turn(self, origin: int = 0) -> Iterator[Turn]:
-        """One transaction as the writer makes it: a command, then its consequences, then its events."""
+        """One transaction as the writer makes it, at a time of its own: a command, its consequences, its events."""
+        self.clock.time += 1
         with self.store.transaction() as tx:
             turn = Turn(tx)
             yield turn
@@ -254,8 +255,8 @@ class Lab:
 
     # planning
 
-    def claim_steps(self, limit: int = MANY, process: int | None = None) -> list[ClaimedStep]:
-        return self._claim(0, limit, process).steps
+    def claim_steps(self, limit: int = MANY, process: int | None = None, **options: Any) -> list[ClaimedStep]:
+        return self._claim(0, limit, process, **options).steps
 
     def claim_step(self, run_id: int, name: str) -> Held:
         """Claim what can be planned, and give back all but this step."""
@@ -266,7 +267,7 @@ class Lab:
         for other in claimed:
             if other.id != wanted:
                 with self.turn() as turn:
-                    self.dispatcher.planning_stopped(turn, Held(other.id, other.attempt), release=True)
+                    self.dispatcher.planning_stopped(turn, Held(other.id, other.attempt))
         return found[0]
 
     def expand(self, held: Held, keys: Iterable[str | Child]) -> int:

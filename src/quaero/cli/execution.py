@@ -12,7 +12,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from quaero.cli import exits
 from quaero.cli.output import say
@@ -78,7 +78,8 @@ class Execution:
         ended = asyncio.create_task(self._all_ended(engine))
         showing = asyncio.create_task(self._show(engine))
         try:
-            await asyncio.wait({ended, self._leave}, return_when=asyncio.FIRST_COMPLETED)
+            waited_for: set[asyncio.Future[Any]] = {ended, self._leave}
+            await asyncio.wait(waited_for, return_when=asyncio.FIRST_COMPLETED)
             if ended.done():
                 ended.result()
                 return None

@@ -65,7 +65,8 @@ class Lines:
             self._trouble = trouble
             say(f"{_clock()} {trouble or 'the store can be written again'}")
         for run in forest:
-            for job in run.jobs():
+            # A run is told to have ended after its steps, and to have begun before them.
+            for job in sorted(run.jobs(), key=lambda job: job.kind is JobKind.MANAGER and job.status.is_terminal):
                 if self._shown.get(job.id, JobStatus.PENDING) is not job.status:
                     say(f"{_clock()} {line_of(job)}")
                 self._shown[job.id] = job.status

@@ -1,4 +1,4 @@
-"""A run with its steps and the runs below them, read at once: what progress, summaries and ``jobs show`` are made of."""
+"""A run with its steps and the runs below them: what progress, summaries and ``jobs show`` are made of."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from quaero.cli.output import elapsed, one_line, plain, status_text, table
@@ -48,10 +49,10 @@ def print_next(job: Job, on: Console) -> None:
         on.print(Text(f"  quaero {command}".ljust(44) + purpose, style="dim"))
 
 
-def _add_steps(steps: object, node: RunNode, depth: int = 0) -> None:
+def _add_steps(steps: Table, node: RunNode, depth: int = 0) -> None:
     for step in node.steps:
         job = step.job
-        steps.add_row(  # type: ignore[attr-defined]
+        steps.add_row(
             "",
             "  " * depth + one_line(job.name),
             status_text(job.status, job.status_reason, has_errors=job.has_errors),
@@ -60,7 +61,8 @@ def _add_steps(steps: object, node: RunNode, depth: int = 0) -> None:
             elapsed(job.started_at, job.finished_at),
         )
         for run in step.runs:
-            steps.add_row("", "  " * (depth + 1) + f"run {run.job.id} {one_line(run.job.name)}", status_text(run.job.status))  # type: ignore[attr-defined]
+            name = "  " * (depth + 1) + f"run {run.job.id} {one_line(run.job.name)}"
+            steps.add_row("", name, status_text(run.job.status))
             _add_steps(steps, run, depth + 2)
 
 

@@ -196,6 +196,8 @@ class Lane(NamedTuple):
     ready: int
     has_suspect: int = 0
     """One of them was lost twice."""
+    turn: int = 0
+    """When it was last served."""
 
 
 class Look(NamedTuple):
@@ -403,11 +405,11 @@ class JobTransaction(Protocol):
 
     # the hot path
     def complete(self, held: Sequence[Held] | Sequence[tuple[int, int]]) -> list[int]:
-        """Running attempts -> completed. Returns the ids that were refused, usually none."""
+        """Running attempts -> completed. Returns the places of those that were refused (or repeated), usually none."""
         ...
 
-    def accepted(self, held: Sequence[Held] | Sequence[tuple[int, int]]) -> set[int]:
-        """Which of these attempts still hold their job."""
+    def accepted(self, held: Sequence[Held] | Sequence[tuple[int, int]]) -> set[tuple[int, int]]:
+        """Which of these attempts (job, attempt) still hold their job."""
         ...
 
     def settle(self, ends: Sequence[Settled]) -> None: ...
@@ -440,7 +442,7 @@ class JobTransaction(Protocol):
 
     def look(self, roots: Sequence[int] | None, types: Sequence[str], skip: Sequence[int]) -> Look: ...
     def claim_jobs(self, step_id: int, limit: int, process_id: int, limit_key: str | None = None) -> list[Claimed]: ...
-    def claim_suspect(self, step_id: int, process_id: int) -> list[Claimed]: ...
+    def claim_suspect(self, step_id: int, process_id: int, limit_key: str | None = None) -> list[Claimed]: ...
     def claim_steps(
         self, roots: Sequence[int] | None, types: Sequence[str], limit: int, process_id: int
     ) -> list[ClaimedStep]: ...

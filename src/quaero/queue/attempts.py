@@ -43,6 +43,7 @@ class Ended(msgspec.Struct, kw_only=True):
     """(worker type, key) of the slots it held."""
 
 
+_RETURNING = frozenset({"retried", "snoozed", "released"})
 _STATES = {
     "completed": State.COMPLETED,
     "failed": State.FAILED,
@@ -58,14 +59,20 @@ def finish(
     done: Sequence[Done],
     ended: Sequence[Ended],
     process_id: int,
-    children_failed: Callable[[Turn, int, int], None],
+    children_failed: Callable[[Turn, int], None],
 ) -> int:
     """Write a batch of outcomes; returns how many were refused."""
     refused = _complete_plain(turn, done)
     if ended:
         accepted = turn.tx.accepted([(e.job_id, e.attempt) for e in ended])
-        refused += [e.job_id for e in ended if e.job_id not in accepted]
-        _finish_rich(turn, [e for e in ended if e.job_id in accepted], process_id, children_failed)
+        kept = []
+        for e in ended:
+            if (e.job_id, e.attempt) in accepted:
+                accepted.discard((e.job_id, e.attempt))
+                kept.append(e)
+            else:
+                refused.append(e.job_id)
+        _finish_rich(turn, _stop_what_returns(turn, kept), process_id, children_failed)
     if refused:
         turn.event("job.refused", None, None, job_ids=refused[:1000], count=len(refused))
     return len(refused)
@@ -75,15 +82,31 @@ def _complete_plain(turn: Turn, done: Sequence[Done]) -> list[int]:
     if not done:
         return []
     refused = turn.tx.complete([d[:2] for d in done])
-    gone = set(refused)
-    steps = Counter(d[2] for d in done if d[0] not in gone) if gone else Counter([d[2] for d in done])
+    steps = Counter([d[2] for d in done])
+    steps.subtract([done[place][2] for place in refused])
     for step_id, count in steps.items():
-        turn.delta(step_id).move(State.RUNNING, State.COMPLETED, count)
-    return refused
+        if count:
+            turn.delta(step_id).move(State.RUNNING, State.COMPLETED, count)
+    return [done[place][0] for place in refused]
+
+
+def _stop_what_returns(turn: Turn, ended: Sequence[Ended]) -> list[Ended]:
+    """Nothing becomes pending again below a step that is to end: its sweep may be over already."""
+    returning = {e.step_id for e in ended if e.kind in _RETURNING or e.children is not None}
+    stopped = {step_id: reason for step_id in returning if (reason := turn.stop_reason(step_id)) is not None}
+    if not stopped:
+        return list(ended)
+    return [_stopped(e, stopped[e.step_id]) if e.step_id in stopped else e for e in ended]
+
+
+def _stopped(e: Ended, reason: StatusReason) -> Ended:
+    if e.kind in _RETURNING:
+        return msgspec.structs.replace(e, kind="cancelled", reason=reason, delay_us=None, children=None)
+    return msgspec.structs.replace(e, children=None)
 
 
 def _finish_rich(
-    turn: Turn, ended: Sequence[Ended], process_id: int, children_failed: Callable[[Turn, int, int], None]
+    turn: Turn, ended: Sequence[Ended], process_id: int, children_failed: Callable[[Turn, int], None]
 ) -> None:
     completed = [e for e in ended if e.kind == "completed"]
     if completed:
@@ -102,8 +125,8 @@ def _finish_rich(
     slots = Counter(slot for e in ended for slot in e.limiter)
     if slots:
         turn.tx.release_slots(slots)
-    for manager_id, count in Counter(e.manager_id for e in ended if e.kind == "failed").items():
-        children_failed(turn, manager_id, count)
+    for manager_id in dict.fromkeys(e.manager_id for e in ended if e.kind == "failed"):
+        children_failed(turn, manager_id)
 
 
 def _settled(turn: Turn, e: Ended) -> Settled:

@@ -87,7 +87,8 @@ def claim(turn: Turn, demand: Demand, limits_of: LimitsOf) -> Haul:
             if jobs:
                 haul.jobs.append((lane.step_id, jobs))
                 delta.move(State.READY, State.RUNNING, len(jobs))
-                delta.priority = jobs[-1].priority
+                if not (jobs[-1].limit_key or jobs[-1].is_suspect):
+                    delta.priority = jobs[-1].priority
                 left -= len(jobs)
         tried += [lane.step_id for lane in look.lanes]
         if left <= 0 or len(look.lanes) < LANES:
@@ -115,7 +116,7 @@ def _claim_lane(turn: Turn, demand: Demand, lane: Lane, quota: int, limits_of: L
         bucket = _Bucket(turn, limits.worker_type, key, [limits.own])
         count = bucket.allows(quota - len(jobs), haul)
         if count:
-            got = turn.tx.claim_jobs(lane.step_id, count, demand.process_id, key)
+            got = _take(turn, demand, lane, count, key)
             bucket.take(len(got))
             jobs += got
     if limits.server != Limits():
@@ -123,13 +124,13 @@ def _claim_lane(turn: Turn, demand: Demand, lane: Lane, quota: int, limits_of: L
     return jobs
 
 
-def _take(turn: Turn, demand: Demand, lane: Lane, count: int) -> list[Claimed]:
+def _take(turn: Turn, demand: Demand, lane: Lane, count: int, limit_key: str | None = None) -> list[Claimed]:
     jobs: list[Claimed] = []
     if lane.has_suspect and demand.suspect_allowed:
-        jobs = turn.tx.claim_suspect(lane.step_id, demand.process_id)
+        jobs = turn.tx.claim_suspect(lane.step_id, demand.process_id, limit_key)
         demand.suspect_allowed = not jobs
     if count > len(jobs):
-        jobs += turn.tx.claim_jobs(lane.step_id, count - len(jobs), demand.process_id)
+        jobs += turn.tx.claim_jobs(lane.step_id, count - len(jobs), demand.process_id, limit_key)
     return jobs
 
 

@@ -16,7 +16,7 @@ from quaero.model.job import JobError
 from quaero.model.log import LogLevel
 from quaero.model.status import StatusReason
 from quaero.ports.jobs import AttemptEnd, ChildBatch, ClaimedStep, Held, RunRow, Settled, State, StepRow
-from quaero.queue.flow import PRE_JOBS, Ending, all_steps, next_change
+from quaero.queue.flow import PRE_JOBS, Ending, all_steps, ended_by_itself, next_change
 from quaero.queue.job_manager import Definitions, JobManager, Library
 from quaero.queue.monitors import JobMonitor, StepMonitor
 from quaero.queue.retry import describe, judge
@@ -98,7 +98,8 @@ class JobDispatcher:
             return
         self._jobs.change_step(turn, run, row, State.READY)
         if row.sealed:
-            # A step of a retry: its jobs are made already, there is nothing to plan.
+            # A step of a retry: there is nothing to plan.
+            self._copy_failed(turn, run, row)
             self._jobs.start_run(turn, run)
             ready = turn.tx.step(row.id)
             self._jobs.change_step(turn, run, ready, State.RUNNING)
@@ -107,6 +108,13 @@ class JobDispatcher:
         if timeout is not None:
             turn.tx.set_step_flags(row.id, {"deadline": turn.now + int(timeout * 1_000_000)})
         turn.made_work = True
+
+    def _copy_failed(self, turn: Turn, run: RunRow, row: StepRow) -> None:
+        # Not before the step starts: jobs are handed out as soon as they are there.
+        if run.rerun_of is not None:
+            before = next(step for step in turn.tx.steps(run.rerun_of) if step.name == row.name)
+            copied = turn.tx.copy_failed_children(before.id, run.id, row.id)
+            turn.delta(row.id).create(State.READY, copied)
 
     def _start_child_runs(self, turn: Turn, run: RunRow, row: StepRow, names: Sequence[str]) -> None:
         self._jobs.start_run(turn, run)
@@ -118,6 +126,8 @@ class JobDispatcher:
                 continue
             turn.delta(row.id).create(State.WAITING)
             self.advance(turn, child)
+            if run.paused_at is not None:
+                self._jobs.pause(turn, child)
         turn.recheck(row.id)
 
     def _create_pinned(self, turn: Turn, name: str, *, root_id: int, parent_step: int | None) -> int | None:
@@ -172,6 +182,7 @@ class JobDispatcher:
         turn.tx.release_claim(step.id)
         run = turn.tx.run(step.manager_id)
         turn.log_step(run, step, LogLevel.INFO, "step.planned", "init", jobs=planned, warnings=warnings)
+        self.job_monitor.children_failed(turn, run.id)
         turn.recheck(step.id)
 
     def reuse(self, turn: Turn, held: Held, old_run: int, old_step: int, age_hours: float) -> None:
@@ -202,16 +213,17 @@ class JobDispatcher:
         if verdict.delay_us is not None:
             due = turn.now + verdict.delay_us
             turn.tx.settle([Settled(held.id, held.attempt, State.WAITING, None, due, 1)])
+            turn.recheck(held.id)
             return
         turn.tx.release_claim(held.id)
         self._jobs.stop_step(turn, step, verdict.reason or StatusReason.ERROR, described.message)
         turn.tx.set_step_flags(step.id, {"sealed": 1})
 
-    def planning_stopped(self, turn: Turn, held: Held, *, release: bool) -> None:
-        """The plan was given up: by a stop (the step then closes) or, with ``release``, by this process draining."""
+    def planning_stopped(self, turn: Turn, held: Held) -> None:
+        """The plan was given up: by a stop (the step then closes), or by this process, and another makes it."""
         if not turn.tx.accepted([held]):
             return
-        if release:
+        if turn.stop_reason(held.id) is None:
             turn.tx.settle([Settled(held.id, held.attempt, State.READY)])
             turn.made_work = True
         else:
@@ -261,7 +273,9 @@ class JobDispatcher:
             return
         for run in waiting:
             if run.queued:
-                turn.tx.set_run_flags(run.id, {"queued": 0})
+                timeout = self._definitions.of(turn, run).timeout
+                deadline = None if timeout is None else turn.now + int(timeout * 1_000_000)
+                turn.tx.set_run_flags(run.id, {"queued": 0, "deadline": deadline})
                 self.advance(turn, run.id)
                 return
 
@@ -273,7 +287,8 @@ class JobDispatcher:
         """A new run on the old one's pinned definition.
 
         ``keep`` names the steps that enter as completed (reason ``reused``), with the old run's documents. With
-        ``retry_failed`` a failed or partly failed step enters with its failed jobs only.
+        ``retry_failed`` a step with failed jobs enters with these only, unless it was stopped before its end or
+        follows one that runs again.
 
         Raises:
             Refused: the old run is still active.
@@ -285,21 +300,25 @@ class JobDispatcher:
         active = [run for run in turn.tx.open_runs(old.definition_id) if run.parent_step is None]
         if active and definition.overlap == "skip":
             raise Refused(f"run {active[0].id} of {old.definition_id!r} is still active", job_id=active[0].id)
-        new = self._jobs.create_run(turn, definition, old.revision, rerun_of=run_id, queued=bool(active))
+        queued = bool(active) and definition.overlap != "allow"
+        new = self._jobs.create_run(turn, definition, old.revision, rerun_of=run_id, queued=queued)
         if new is None:
             raise Refused(f"run {run_id} could not be started again")
         old_steps = {step.name: step for step in turn.tx.steps(run_id)}
+        depends = {step.name: step.depends for step in all_steps(definition)}
         mapping: dict[int, int] = {}
+
+        def follows_kept(name: str) -> bool:
+            return all(keep(before, old_steps) for before in depends[name])
+
         for step in turn.tx.steps(new.id):
             before = old_steps[step.name]
             if keep(step.name, old_steps):
                 mapping[before.id] = step.id
                 ending = Ending(State.COMPLETED, StatusReason.REUSED, has_errors=False)
                 self._jobs.change_step(turn, new, step, State.COMPLETED, ending)
-            elif retry_failed and before.failed and before.sealed:
+            elif retry_failed and before.failed and ended_by_itself(old, before) and follows_kept(step.name):
                 mapping[before.id] = step.id
-                copied = turn.tx.copy_failed_children(before.id, new.id, step.id)
-                turn.delta(step.id).create(State.READY, copied)
                 turn.tx.set_step_flags(step.id, {"sealed": 1})
         linked = turn.tx.copy_documents(run_id, new.id, mapping)
         for step_id, count in linked.items():

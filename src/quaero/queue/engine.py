@@ -202,6 +202,8 @@ class Engine:
         self.flush()
         process_id = self.process_id
         try:
+            # In one turn commands go before outcomes: signed off there, this process would have its last ones refused.
+            await self.write(_nothing)
             await self.write(lambda turn: self._sign_off(turn, process_id))
         except StoreUnavailable as error:
             log.warning("engine.not_signed_off", error=str(error))
@@ -387,10 +389,8 @@ class Engine:
     async def _plan(self, claimed: ClaimedStep, held: Held) -> None:
         try:
             await self._planner.plan(claimed, self._book.get(claimed.id))
-        except asyncio.CancelledError:
-            await self.write(lambda turn: self._dispatcher.planning_stopped(turn, held, release=self.is_draining))
-        except StaleClaim:
-            await self.write(lambda turn: self._dispatcher.planning_stopped(turn, held, release=False))
+        except (asyncio.CancelledError, StaleClaim):
+            await self.write(lambda turn: self._dispatcher.planning_stopped(turn, held))
         except StoreUnavailable as error:
             log.warning("engine.planning_given_up", error=str(error))
         except Exception as error:  # noqa: BLE001 - a plan is a worker's code: its failure is the step's outcome

@@ -10,33 +10,37 @@ from quaero.ports.jobs import Lane
 def share(lanes: Sequence[Lane], demand: int) -> list[tuple[Lane, int]]:
     """How many jobs to claim from each lane, at most ``demand`` together and never more than it has ready.
 
-    ``lanes`` come in order of priority, then of turn. A run with several steps gets one share, not several.
+    Within a priority every run gets the same, however many steps it has; what is left over goes to those that
+    were served longest ago. A run was served when its latest lane was.
     """
     quotas: list[tuple[Lane, int]] = []
-    for priority in dict.fromkeys(lane.priority for lane in lanes):
+    for priority in sorted({lane.priority for lane in lanes}, reverse=True):
         if demand <= 0:
             break
-        level = [lane for lane in lanes if lane.priority == priority]
-        given = _share_level(level, demand)
-        demand -= sum(given.values())
-        quotas += [(lane, given[lane.step_id]) for lane in level if given[lane.step_id]]
+        runs: dict[int, list[Lane]] = {}
+        for lane in sorted((lane for lane in lanes if lane.priority == priority), key=lambda lane: lane.turn):
+            runs.setdefault(lane.manager_id, []).append(lane)
+        in_turn = sorted(runs.values(), key=lambda steps: steps[-1].turn)
+        portions = _equal_parts([sum(lane.ready for lane in steps) for steps in in_turn], demand)
+        demand -= sum(portions)
+        for steps, portion in zip(in_turn, portions, strict=True):
+            parts = _equal_parts([lane.ready for lane in steps], portion)
+            quotas += [(lane, part) for lane, part in zip(steps, parts, strict=True) if part]
     return quotas
 
 
-def _share_level(lanes: Sequence[Lane], demand: int) -> dict[int, int]:
-    given = {lane.step_id: 0 for lane in lanes}
-    while demand > 0:
-        runs: dict[int, list[Lane]] = {}
-        for lane in lanes:
-            if given[lane.step_id] < lane.ready:
-                runs.setdefault(lane.manager_id, []).append(lane)
-        if not runs:
+def _equal_parts(wanted: Sequence[int], amount: int) -> list[int]:
+    """``amount`` in equal parts, none above what is wanted; the first ones get the odd pieces."""
+    level, left = 0, amount
+    for place, most in enumerate(ordered := sorted(wanted)):
+        rise = min(most - level, left // (len(ordered) - place))
+        level += rise
+        left -= rise * (len(ordered) - place)
+        if level < most:
             break
-        each = max(1, demand // len(runs))
-        for steps in runs.values():
-            portion = max(1, each // len(steps))
-            for lane in steps:
-                take = min(portion, lane.ready - given[lane.step_id], demand)
-                given[lane.step_id] += take
-                demand -= take
-    return given
+    parts = [min(most, level) for most in wanted]
+    for place, most in enumerate(wanted):
+        if left and most > parts[place]:
+            parts[place] += 1
+            left -= 1
+    return parts

@@ -84,8 +84,15 @@ def is_active(row: StepRow) -> bool:
     return not row.state.is_terminal and not is_blocked(row)
 
 
+def ended_by_itself(run: RunRow, step: StepRow) -> bool:
+    """All that was planned was done, well or badly: neither the step nor its run was told to stop."""
+    return run.stop_reason is None and step.stop_reason is None
+
+
 def step_ending(step: StepRow, run_stop: StatusReason | None) -> Ending:
     """How a step ends whose children are all terminal. First match counts (queue-and-logging.md §4.2)."""
+    if run_stop is StatusReason.FATAL and not step.attempt and not step.total:
+        return Ending(State.SKIPPED, run_stop, has_errors=False)
     if run_stop is not None:
         return Ending(State.CANCELLED, run_stop, has_errors=step.failed > 0)
     if step.stop_reason is not None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from quaero.definitions.graph import shortest_cycle
 from quaero.errors import Refused
 from quaero.model.definition import JobDefinition
 from quaero.model.log import LogLevel
@@ -54,10 +55,15 @@ class JobManager:
     # creation
 
     def pin(self, turn: Turn, definition: JobDefinition, source: str, library: Library) -> int:
-        """Store the definition, and those its pre and post jobs name, as revisions; returns its own."""
+        """Store the definition, and those its pre and post jobs name, as revisions; returns its own.
+
+        Raises:
+            Refused: they name each other in a circle, which would never end.
+        """
         seen: set[str] = set()
         todo = [definition.id]
         known = {**library, definition.id: (definition, source)}
+        graph: dict[str, tuple[str, ...]] = {}
         revision = 0
         while todo:
             name = todo.pop()
@@ -65,9 +71,12 @@ class JobManager:
                 continue
             seen.add(name)
             found, text = known[name]
+            graph[name] = (*found.pre_jobs, *found.post_jobs)
             pinned = turn.tx.pin_definition(found.id, found.hash, text, _encoder.encode(found))
             revision = pinned if name == definition.id else revision
-            todo += [*found.pre_jobs, *found.post_jobs]
+            todo += graph[name]
+        if cycle := shortest_cycle(graph, definition.id):
+            raise Refused(f"pre_jobs and post_jobs go round in a circle: {' -> '.join(cycle)}")
         return revision
 
     def create_run(
@@ -83,6 +92,8 @@ class JobManager:
         queued: bool = False,
     ) -> RunRow | None:
         """A manager job and its step jobs, all pending; None when its parent has a child of this key already."""
+        # A queued run's time begins when its turn comes.
+        timeout = None if queued else definition.timeout
         run_id = turn.tx.add_run(
             NewRun(
                 definition_id=definition.id,
@@ -95,7 +106,7 @@ class JobManager:
                 rerun_of=rerun_of,
                 priority=definition.priority,
                 queued=queued,
-                deadline=None if definition.timeout is None else turn.now + int(definition.timeout * 1_000_000),
+                deadline=None if timeout is None else turn.now + int(timeout * 1_000_000),
             )
         )
         if not run_id:

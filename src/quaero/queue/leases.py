@@ -7,10 +7,11 @@ the same boot and pid namespace whose pid is gone is rescued at once, any other 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 
 from quaero.model.job import JobError
-from quaero.ports.jobs import AttemptEnd, LostJob, ProcessRow, State
+from quaero.model.status import StatusReason
+from quaero.ports.jobs import AttemptEnd, LostJob, ProcessRow, Settled, State
 from quaero.queue.claims import LimitsOf
 from quaero.queue.retry import MAX_RESCUES
 from quaero.queue.turn import Turn
@@ -27,7 +28,7 @@ def rescue_dead(
     is_dead: IsDead,
     lease_now: int,
     limits_of: LimitsOf,
-    children_failed: Callable[[Turn, int, int], None],
+    children_failed: Callable[[Turn, int], None],
 ) -> int:
     """Give the jobs of dead processes back; returns how many jobs that were."""
     dead = [p.id for p in turn.tx.processes() if p.id != own_id and _expired(p, is_dead(p), lease_now)]
@@ -35,6 +36,9 @@ def rescue_dead(
     for process_id in [*dead, *(holder for holder in turn.tx.orphaned_holders() if holder != own_id)]:
         count += release(turn, process_id, limits_of, children_failed)
         turn.tx.remove_process(process_id)
+    if dead:
+        # One of them may have been sweeping.
+        turn.stopped_runs += turn.tx.stopped_runs()
     return count
 
 
@@ -43,30 +47,50 @@ def _expired(process: ProcessRow, dead: bool | None, lease_now: int) -> bool:
     return dead is True or process.lease_until <= lease_now
 
 
-def release(turn: Turn, process_id: int, limits_of: LimitsOf, children_failed: Callable[[Turn, int, int], None]) -> int:
+def release(turn: Turn, process_id: int, limits_of: LimitsOf, children_failed: Callable[[Turn, int], None]) -> int:
     """Every job this process held is claimable again; one that was lost too often fails (``crash_loop``)."""
     lost = turn.tx.lost_jobs(process_id)
     if not lost:
         return 0
-    doomed = [job for job in lost if job.kind == 2 and job.rescues + 1 >= MAX_RESCUES]
-    saved = [job for job in lost if job not in doomed] if doomed else lost
-    turn.tx.rescue([job.id for job in saved])
+    doomed = {job.id for job in lost if job.rescues + 1 >= MAX_RESCUES}
     if doomed:
-        turn.tx.fail_lost([job.id for job in doomed])
-        turn.tx.put_results([(job.id, None, turn.encode(LOST)) for job in doomed])
+        turn.tx.put_results([(job_id, None, turn.encode(LOST)) for job_id in sorted(doomed)])
+    steps = [job for job in lost if job.kind == 1]
     workers = [job for job in lost if job.kind == 2]
-    for job in workers:
-        turn.delta(job.parent_id).move(State.RUNNING, State.FAILED if job in doomed else State.READY)
+    _give_back_plans(turn, steps, doomed)
+    _give_back_jobs(turn, workers, doomed)
     turn.tx.add_attempts(process_id, [AttemptEnd(job.id, job.attempt, "lost") for job in lost])
     _free_slots(turn, workers, limits_of)
-    for manager_id, failed in Counter(job.manager_id for job in doomed).items():
-        children_failed(turn, manager_id, failed)
-    for job in lost:
-        if job.kind == 1:
-            turn.recheck(job.id)
+    for manager_id in dict.fromkeys(job.manager_id for job in workers if job.id in doomed):
+        children_failed(turn, manager_id)
     turn.event("process.lost", None, None, process_id=process_id, jobs=len(lost), crash_loops=len(doomed))
     turn.made_work = True
     return len(lost)
+
+
+def _give_back_plans(turn: Turn, lost: Sequence[LostJob], doomed: Collection[int]) -> None:
+    turn.tx.rescue([job.id for job in lost if job.id not in doomed])
+    for job in lost:
+        if job.id in doomed:
+            flags = {"stop_reason": StatusReason.CRASH_LOOP, "sealed": 1, "deadline": 0, "message": LOST.message}
+            turn.tx.set_step_flags(job.id, flags)
+            turn.tx.release_claim(job.id)
+            turn.stopped_runs.append(job.manager_id)
+        turn.recheck(job.id)
+
+
+def _give_back_jobs(turn: Turn, lost: Sequence[LostJob], doomed: Collection[int]) -> None:
+    stopped = {step_id: turn.stop_reason(step_id) for step_id in {job.parent_id for job in lost}}
+    ended = [job for job in lost if stopped[job.parent_id] is not None]
+    going_on = [job for job in lost if stopped[job.parent_id] is None]
+    failed = [job for job in going_on if job.id in doomed]
+    kept = [job for job in going_on if job.id not in doomed]
+    turn.tx.rescue([job.id for job in kept])
+    turn.tx.fail_lost([job.id for job in failed])
+    turn.tx.settle([Settled(job.id, job.attempt, State.CANCELLED, stopped[job.parent_id]) for job in ended])
+    for jobs, state in ((kept, State.READY), (failed, State.FAILED), (ended, State.CANCELLED)):
+        for step_id, count in Counter(job.parent_id for job in jobs).items():
+            turn.delta(step_id).move(State.RUNNING, state, count)
 
 
 def _free_slots(turn: Turn, workers: list[LostJob], limits_of: LimitsOf) -> None:

@@ -54,5 +54,6 @@ def tightest_rate(limits: Sequence[Limits]) -> Rate | None:
 def taken(limits: Sequence[Limits], limiter: Limiter, now: int, count: int) -> Limiter:
     """The limiter after ``count`` more jobs have started."""
     rate = tightest_rate(limits)
-    tokens = None if rate is None else refilled(rate, limiter, now) - count
-    return Limiter(limiter.key, limiter.in_use + count, tokens, None if rate is None else now)
+    if rate is None:
+        return limiter._replace(in_use=limiter.in_use + count)
+    return Limiter(limiter.key, limiter.in_use + count, refilled(rate, limiter, now) - count, now)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from quaero.model.status import StatusReason
 from quaero.ports.jobs import RunRow, State, StepRow
-from quaero.queue.flow import is_blocked, run_ending, step_ending
+from quaero.queue.flow import is_active, is_blocked, run_ending, step_ending
 from quaero.queue.job_manager import Definitions, JobManager
 from quaero.queue.turn import Turn
 
@@ -60,16 +60,17 @@ class JobMonitor:
         self._run_ended(turn, run, ending.state)
         return True
 
-    def children_failed(self, turn: Turn, run_id: int, failed: int) -> None:
-        """``failed`` more jobs of the run have failed for good, in this turn (its counters are not applied yet)."""
+    def children_failed(self, turn: Turn, run_id: int) -> None:
+        """Jobs of the run have failed for good in this turn, or one of its plans is complete: judge its tolerance."""
         run = turn.tx.run(run_id)
         tolerance = self._definitions.of(turn, run).tolerance
         if run.stop_reason is not None or not (tolerance.max_child_failures or tolerance.max_child_failure_percent):
             return
         steps = [step for step in turn.tx.steps(run_id) if not step.has_runs]
-        total_failed = failed + sum(step.failed for step in steps)
-        total = sum(step.total for step in steps)
-        planning = any(not step.sealed and not step.state.is_terminal for step in steps)
+        changes = [turn.gathered(step.id) for step in steps]
+        total_failed = sum(step.failed for step in steps) + sum(change.failed for change in changes)
+        total = sum(step.total for step in steps) + sum(change.total for change in changes)
+        planning = any(not step.sealed and is_active(step) for step in steps)
         by_count = 0 < tolerance.max_child_failures <= total_failed
         share = 100 * total_failed / total if total else 0
         by_share = not planning and 0 < tolerance.max_child_failure_percent <= share

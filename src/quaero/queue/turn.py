@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from quaero.model.log import LogLevel
-from quaero.model.status import JobStatus
+from quaero.model.status import JobStatus, StatusReason
 from quaero.ports.jobs import Delta, JobTransaction, Progress, RunRow, State
 from quaero.queue.context import StepContext
 from quaero.queue.log_lines import LogGroup, encode
@@ -62,6 +62,15 @@ class Turn:
 
     def delta(self, step_id: int) -> Delta:
         return self._deltas[step_id]
+
+    def gathered(self, step_id: int) -> Delta:
+        """A copy of the step's change so far, which is not applied yet."""
+        return copy(self._deltas[step_id]) if step_id in self._deltas else Delta()
+
+    def stop_reason(self, step_id: int) -> StatusReason | None:
+        """Why this step is to end, by its run's flag or its own; None where it is not."""
+        step = self.tx.step(step_id)
+        return self.tx.run(step.manager_id).stop_reason or step.stop_reason
 
     @property
     def touches_ready(self) -> bool:

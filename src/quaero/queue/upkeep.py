@@ -54,5 +54,7 @@ def mend(turn: Turn, suspected: Sequence[int]) -> None:
         turn.tx.put_fact("drift", str(int(turn.tx.fact("drift") or 0) + 1))
         run = turn.tx.run(step.manager_id)
         turn.log_step(run, step, LogLevel.ERROR, "auditor.drift", "run", shown=str(shown), counted=str(truth))
+    # Whoever was sweeping these may have been interrupted.
+    turn.stopped_runs += turn.tx.stopped_runs()
     turn.tx.put_fact("audited_at", str(turn.now))
     turn.tx.prune_events(turn.now - EVENTS_KEPT_US)

@@ -40,7 +40,7 @@ from quaero.storage.statements import statements
 SQL = statements("sqlite", "jobs")
 _claimed = msgspec.json.Decoder(list[Claimed])
 _lanes = msgspec.json.Decoder(list[Lane])
-_ids = msgspec.json.Decoder(list[int])
+_attempts = msgspec.json.Decoder(list[tuple[int, int]])
 _due = msgspec.json.Decoder(list[tuple[int, int, int]])
 _encoder = msgspec.json.Encoder()
 
@@ -254,11 +254,12 @@ class SqlJobTransaction:
         old_run = self.step(old_step).manager_id
         params = {"old_run": old_run, "old_step": old_step}
         count = int(self._value("count_failed_children", **params))
-        if count:
-            first = self._numbers(count)
-            self._run("copy_failed_children", **params, new_run=new_run, new_step=new_step, first=first, now=self._now)
-            self._run("copy_failed_payloads", old_step=old_step, new_step=new_step)
-        return count
+        if not count:
+            return 0
+        made = {**params, "new_run": new_run, "new_step": new_step, "first": self._numbers(count), "now": self._now}
+        copied = self._run("copy_failed_children", **made)
+        self._run("copy_failed_payloads", old_step=old_step, new_step=new_step)
+        return copied
 
     # the hot path
 
@@ -266,14 +267,22 @@ class SqlJobTransaction:
         rows = as_json(held)
         if self._run("complete", rows=rows, now=self._now) == len(held):
             return []
-        return list(_ids.decode(self._value("refused", rows=rows, now=self._now)))
+        completed = set(_attempts.decode(self._value("completed_now", rows=rows, now=self._now)))
+        refused = []
+        for place, (job_id, attempt) in enumerate(held):
+            if (job_id, attempt) in completed:
+                completed.discard((job_id, attempt))
+            else:
+                refused.append(place)
+        return refused
 
-    def accepted(self, held: Sequence[Held] | Sequence[tuple[int, int]]) -> set[int]:
-        return set(_ids.decode(self._value("accepted", rows=as_json(held))))
+    def accepted(self, held: Sequence[Held] | Sequence[tuple[int, int]]) -> set[tuple[int, int]]:
+        return set(_attempts.decode(self._value("accepted", rows=as_json(held))))
 
     def settle(self, ends: Sequence[Settled]) -> None:
         rows = [(e.id, e.attempt, e.state, reason_code(e.reason), e.available_at, e.failures) for e in ends]
         self._run("settle", rows=as_json(rows), now=self._now)
+        self._raise_lanes([e.id for e in ends if e.state is State.READY])
 
     def put_results(self, results: Sequence[tuple[int, bytes | None, bytes | None]]) -> None:
         rows = [(i, r and r.decode(), e and e.decode()) for i, r, e in results]
@@ -302,6 +311,7 @@ class SqlJobTransaction:
         if not due:
             return {}
         self._run("make_ready", rows=as_json([d[0] for d in due]))
+        self._raise_lanes([d[0] for d in due])
         moved: dict[int, int] = {}
         for _, kind, parent in due:
             step = parent if kind == 2 else 0
@@ -332,8 +342,12 @@ class SqlJobTransaction:
             return self._claim("peek_jobs", process_id, step_id=step_id, limit=limit)
         return self._claim("peek_keyed_jobs", process_id, step_id=step_id, limit=limit, limit_key=limit_key)
 
-    def claim_suspect(self, step_id: int, process_id: int) -> list[Claimed]:
-        return self._claim("peek_suspect", process_id, step_id=step_id)
+    def claim_suspect(self, step_id: int, process_id: int, limit_key: str | None = None) -> list[Claimed]:
+        return self._claim("peek_suspect", process_id, step_id=step_id, limit_key=limit_key)
+
+    def _raise_lanes(self, ids: Sequence[int]) -> None:
+        if ids:
+            self._run("raise_lanes", rows=as_json(ids))
 
     def claim_steps(
         self, roots: Sequence[int] | None, types: Sequence[str], limit: int, process_id: int
@@ -401,6 +415,7 @@ class SqlJobTransaction:
 
     def rescue(self, ids: Sequence[int]) -> None:
         self._run("rescue", rows=as_json(ids))
+        self._raise_lanes(ids)
 
     def fail_lost(self, ids: Sequence[int]) -> None:
         self._run("fail_lost", rows=as_json(ids), reason=reason_code(StatusReason.CRASH_LOOP), now=self._now)

@@ -144,7 +144,8 @@ SELECT count(*) FROM jobs INDEXED BY jobs_failed
  WHERE manager_id = :old_run AND status = 4 AND kind = 2 AND parent_id = :old_step;
 
 -- name: copy_failed_children
-INSERT INTO jobs (id, kind, manager_id, parent_id, child_key, status, priority, available_at, created_at, limit_key,
+-- One that is open elsewhere under the same dedup key is left out.
+INSERT OR IGNORE INTO jobs (id, kind, manager_id, parent_id, child_key, status, priority, available_at, created_at, limit_key,
                   dedup_key, depth)
 SELECT :first + row_number() OVER (ORDER BY f.id) - 1, 2, :new_run, :new_step, f.child_key, 0, f.priority, :now, :now,
        f.limit_key, f.dedup_key, f.depth
@@ -165,15 +166,15 @@ UPDATE jobs SET status = 3, claimed_by = NULL, finished_at = :now
   FROM jsonb_each(:rows) AS done
  WHERE jobs.id = done.value ->> 0 AND jobs.attempt = done.value ->> 1 AND jobs.status = 2;
 
--- name: refused
--- Which of a batch that was just completed were not: asked only when the number of changed rows says so.
-SELECT json_group_array(done.value ->> 0)
+-- name: completed_now
+-- Which of a batch were completed just now: asked only when the number of changed rows says that not all were.
+SELECT json_group_array(json_array(jobs.id, jobs.attempt))
   FROM jsonb_each(:rows) AS done
-  LEFT JOIN jobs ON jobs.id = done.value ->> 0
- WHERE jobs.id IS NULL OR jobs.attempt <> done.value ->> 1 OR jobs.status <> 3 OR jobs.finished_at <> :now;
+  JOIN jobs ON jobs.id = done.value ->> 0
+ WHERE jobs.attempt = done.value ->> 1 AND jobs.status = 3 AND jobs.finished_at = :now;
 
 -- name: accepted
-SELECT json_group_array(jobs.id)
+SELECT json_group_array(json_array(jobs.id, jobs.attempt))
   FROM jsonb_each(:rows) AS done
   JOIN jobs ON jobs.id = done.value ->> 0
  WHERE jobs.attempt = done.value ->> 1 AND jobs.status = 2;
@@ -217,6 +218,13 @@ RETURNING steps.id, steps.manager_id, steps.total, steps.pending, steps.running,
 -- A lane's priority is an upper bound of its ready jobs' priorities; claims lower it again.
 UPDATE steps SET priority = max(priority, :priority) WHERE id = :id;
 
+-- name: raise_lanes
+-- These jobs are ready again: as raise_lane, for each one's step.
+UPDATE steps SET priority = j.priority
+  FROM (SELECT parent_id, max(priority) AS priority FROM jobs
+         WHERE id IN (SELECT r.value FROM jsonb_each(:rows) AS r) AND kind = 2 GROUP BY parent_id) AS j
+ WHERE steps.id = j.parent_id AND steps.priority < j.priority;
+
 -- name: due_children
 SELECT json_group_array(json_array(d.id, d.kind, d.parent_id))
   FROM (SELECT id, kind, parent_id FROM jobs INDEXED BY jobs_due
@@ -236,8 +244,11 @@ SELECT min(due) FROM (
 -- One statement for all there is to know before a claim. The lanes: steps with ready jobs of the worker types that
 -- this process can run, best priority first, then whose turn it is. A paused or stopped run is skipped here, so that
 -- pausing and cancelling are one row each.
-SELECT (SELECT json_group_array(json_array(l.id, l.manager_id, l.priority, l.ready, l.has_suspect))
-          FROM (SELECT s.id, s.manager_id, s.priority, s.pending - s.waiting AS ready,
+SELECT (SELECT json_group_array(json_array(l.id, l.manager_id, l.priority, l.ready, l.has_suspect, l.turn))
+          FROM (SELECT s.id, s.manager_id, s.turn, s.pending - s.waiting AS ready,
+                       coalesce((SELECT t.priority FROM jobs AS t INDEXED BY jobs_ready
+                                  WHERE t.parent_id = s.id AND t.kind = 2 AND t.status = 0 AND t.rescues < 2
+                                  ORDER BY t.priority DESC LIMIT 1), s.priority) AS priority,
                        EXISTS (SELECT 1 FROM jobs AS c INDEXED BY jobs_suspect
                                 WHERE c.parent_id = s.id AND c.status = 0 AND c.kind = 2 AND c.rescues >= 2)
                          AS has_suspect
@@ -264,7 +275,7 @@ SELECT json_group_array(json_array(r.id, r.attempt + 1, r.failures, r.depth, r.p
 SELECT json_group_array(json_array(r.id, r.attempt + 1, r.failures, r.depth, r.priority, r.limit_key,
                                    r.rescues >= 2, io.payload))
   FROM (SELECT id, attempt, failures, depth, priority, limit_key, rescues FROM jobs INDEXED BY jobs_keyed
-         WHERE parent_id = :step_id AND limit_key = :limit_key AND status = 0
+         WHERE parent_id = :step_id AND limit_key = :limit_key AND status = 0 AND rescues < 2
          ORDER BY priority DESC, available_at, id LIMIT :limit) AS r
   JOIN job_io AS io ON io.id = r.id;
 
@@ -274,6 +285,7 @@ SELECT json_group_array(json_array(r.id, r.attempt + 1, r.failures, r.depth, r.p
                                    r.rescues >= 2, io.payload))
   FROM (SELECT id, attempt, failures, depth, priority, limit_key, rescues FROM jobs INDEXED BY jobs_suspect
          WHERE parent_id = :step_id AND kind = 2 AND status = 0 AND rescues >= 2
+           AND (:limit_key IS NULL OR limit_key = :limit_key)
          ORDER BY id LIMIT 1) AS r
   JOIN job_io AS io ON io.id = r.id;
 

@@ -1,0 +1,185 @@
+"""What ``quaero doctor`` looks at. Each check gives its findings; none of them raises or changes anything."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import apsw
+import msgspec
+from rich.text import Text
+
+from quaero.cli.output import local_time, one_line, seconds, size
+from quaero.cli.session import Session
+from quaero.config import Config
+from quaero.errors import ConfigError, QuaeroError
+from quaero.storage.migrate import migrations
+from quaero.storage.sqlite import Connection, file_system_of
+
+if TYPE_CHECKING:
+    from quaero.app import App
+
+LITTLE_SPACE = 200 * 1024 * 1024
+LONG_WAL = 512 * 1024 * 1024
+_SHOWN_RUNS = 10
+
+
+class Check(msgspec.Struct, frozen=True):
+    """One finding. ``fix`` says what to do where it is not well."""
+
+    name: str
+    ok: bool
+    value: Any
+    fix: str = ""
+
+    def text(self) -> Text:
+        shown = self.value if isinstance(self.value, str) else msgspec.json.encode(self.value, enc_hook=str).decode()
+        line = Text("✔ " if self.ok else "✘ ", style="green" if self.ok else "red")
+        line.append(f"{self.name:<22}", style="bold").append(one_line(shown), style="not bold default")
+        return line if self.ok else line.append(f"\n  → {one_line(self.fix)}", style="yellow")
+
+
+def all_checks(session: Session) -> Iterator[Check]:
+    """Every finding; what can't be looked at because of an earlier one is left out."""
+    yield from _programs()
+    try:
+        config = session.config
+    except ConfigError as error:
+        yield Check("settings", False, str(error), "correct the setting that is named")
+        return
+    yield from _settings(config)
+    yield from _worker_types(config)
+    yield from _disk(config)
+    if not config.database.exists():
+        yield Check("database", True, "none yet: the first run makes it")
+        return
+    try:
+        with session.app() as app:
+            yield from _opened(app)
+    except QuaeroError as error:
+        yield Check("database", False, str(error), "see the message; nothing else can be looked at before")
+
+
+def _programs() -> Iterator[Check]:
+    version = platform.python_version()
+    yield Check("python", True, version)
+    yield Check("sqlite", True, apsw.sqlite_lib_version())
+    has_fts5 = "ENABLE_FTS5" in apsw.compile_options
+    yield Check(
+        "full-text search", has_fts5, "FTS5" if has_fts5 else "missing", "install apsw from PyPI: pip install apsw"
+    )
+
+
+def _settings(config: Config) -> Iterator[Check]:
+    values = {"data": str(config.data), "database": str(config.database)}
+    for section in ("engine", "logs"):
+        for name, value in getattr(config, section):
+            values[f"{section}.{name}"] = str(value)
+    for worker_type, limits in config.limits.items():
+        values |= {f"limits.{worker_type}.{name}": str(getattr(limits, name)) for name in ("concurrency", "rate")}
+    chosen = {
+        name: {"value": values.get(name, ""), "origin": origin}
+        for name, origin in config.origins.items()
+        if origin != "default" or name in {"data", "database"}
+    }
+    yield Check("settings", True, chosen)
+
+
+def _worker_types(config: Config) -> Iterator[Check]:
+    from quaero.app import workers_without_data
+
+    try:
+        types = [worker.worker_type for worker in workers_without_data(config)]
+    except ConfigError as error:
+        yield Check("worker types", False, str(error), "repair or uninstall the package that is named")
+        return
+    yield Check("worker types", bool(types), ", ".join(types) or "none", "install Quaero again: pip install quaero")
+
+
+def _disk(config: Config) -> Iterator[Check]:
+    there = next(folder for folder in (config.data, *config.data.parents) if folder.exists())
+    yield Check("data folder", True, str(config.data) if there == config.data else f"{config.data} (not made yet)")
+    free = shutil.disk_usage(there).free
+    yield Check("disk free", free >= LITTLE_SPACE, size(free), f"free some space on the disk of {there}")
+    yield Check("file system", True, file_system_of(there, Path("/proc/self/mounts")) or "not known")
+
+
+def _opened(app: App) -> Iterator[Check]:
+    yield from _database(app)
+    yield from _logs(app)
+    yield from _processes(app)
+    yield from _runs(app)
+    yield from _keys(app)
+
+
+def _database(app: App) -> Iterator[Check]:
+    path = app.config.database
+    yield Check("database", True, f"{path}, {size(path.stat().st_size)}")
+    wal = path.with_name(path.name + "-wal")
+    length = wal.stat().st_size if wal.exists() else 0
+    yield Check(
+        "write-ahead log", length < LONG_WAL, size(length), "a reader holds it: end other programs that read it"
+    )
+    found, newest = app.store.readers.get().fetch_value("PRAGMA user_version"), migrations("sqlite", "main")[-1].number
+    yield Check("schema", found == newest, f"{found} of {newest}", "upgrade Quaero to the version that wrote it")
+    drift = int(app.store.fact("drift") or 0)
+    fix = "counters were wrong and have been mended: please report it with the log lines auditor.drift"
+    yield Check("counter drift", drift == 0, drift, fix)
+
+
+def _logs(app: App) -> Iterator[Check]:
+    days = app.logs.days()
+    span = f", {days[0]} to {days[-1]}" if days else ""
+    yield Check("log days", True, f"{len(days)}{span}, {size(app.logs.size_bytes())}")
+    newest = migrations("sqlite", "logs")[-1].number
+    for day in days:
+        version = _user_version(app.logs.folder / f"{day}.db")
+        if version != newest:
+            yield Check("log schema", False, f"{day}: {version} of {newest}", f"move {day}.db out of the folder")
+
+
+def _user_version(path: Path) -> int | str:
+    try:
+        db = Connection(path, read_only=True)
+    except QuaeroError as error:
+        return str(error)
+    try:
+        return int(db.fetch_value("PRAGMA user_version"))
+    finally:
+        db.close()
+
+
+def _processes(app: App) -> Iterator[Check]:
+    lease_now, lease_us = app.host.lease_now(), int(app.config.engine.lease_seconds * 1e6)
+    for process in app.store.processes():
+        age = max(0.0, (lease_now - process.lease_until + lease_us) / 1e6)
+        is_alive = process.lease_until > lease_now and app.host.is_dead(process) is not True
+        value = f"pid {process.pid}, {process.slots} slots, sign of life {seconds(age)} ago"
+        fix = "it is gone: its jobs are taken over as soon as any process works here (quaero worker)"
+        yield Check(f"process {process.id}", is_alive, value, fix)
+
+
+def _runs(app: App) -> Iterator[Check]:
+    open_runs = app.store.open_runs()
+    shown = []
+    for run_id in open_runs[:_SHOWN_RUNS]:
+        job = app.store.get_job(run_id)
+        shown.append(
+            f"{run_id} {job.definition_id} ({job.status} since {local_time(job.started_at or job.created_at)})"
+        )
+    more = [f"and {len(open_runs) - _SHOWN_RUNS} more"] if len(open_runs) > _SHOWN_RUNS else []
+    yield Check("open runs", True, "; ".join(shown + more) or "none")
+
+
+def _keys(app: App) -> Iterator[Check]:
+    """Every secret can be opened here."""
+    names = app.keys.names()
+    for name, secret in names.items():
+        try:
+            app.keys.find(name)
+        except QuaeroError as error:
+            yield Check(f"key {name}", False, "secret" if secret else "plain", str(error))
+    yield Check("keys", True, f"{len(names)}")
