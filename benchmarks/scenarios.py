@@ -25,11 +25,11 @@ from quaero.model.status import JobStatus
 from quaero.ports.jobs import ClaimedStep, Held
 from quaero.queue.children import Children
 from quaero.queue.engine import Engine
+from quaero.queue.planner import CHUNK
 from quaero.queue.turn import Turn
 from quaero.storage.jobs import SqlJobTransaction
 from workloads import FLOOD_SETTINGS, TENTHS, Filing, Payload, Watch, expand, opened, started
 
-CHUNK = 2_000
 FLOOD_LEAD_S = 0.3
 WARM_UP = 500
 """Children of the run that goes before: statements are prepared, the day's log file is there."""

@@ -37,7 +37,7 @@ BACKENDS = ["sqlite"]
 START = 1_763_800_000_000_000  # 2025-11-22
 SECOND = 1_000_000
 LEASE_S = 20
-TYPES = ("work", "other")
+TYPES = ("work", "other", "capped", "keyed", "rated")
 ERROR = JobError(type="Broken", message="broken", family="Broken")
 MANY = 1_000
 

@@ -22,6 +22,7 @@ from quaero.cli.run import started
 from quaero.cli.run_tree import read_tree
 from quaero.cli.session import Session
 from quaero.cli.summary import print_run
+from quaero.errors import QuaeroError, Refused
 from quaero.model.document import DocumentQuery
 
 if TYPE_CHECKING:
@@ -38,9 +39,19 @@ def main() -> int:
     if not DEFINITION.exists():
         print(f"{DEFINITION} is not there: the demo runs in a checkout of Quaero", file=sys.stderr)
         return exits.BAD_INPUT
+    try:
+        return _demonstrate()
+    except QuaeroError as error:
+        print(error, file=sys.stderr)
+        return exits.FAILED
+
+
+def _demonstrate() -> int:
     with Session(DATA).app() as app:
-        run_id = started(app, DEFINITION, [f"dir='{CHECKOUT}'"])
+        run_id = _run(app)
         code = execute(app, run_id)
+        if not app.store.run(run_id).state.is_terminal:
+            return code
         on = console()
         print_run(app, read_tree(app.store, run_id), on)
         _print_files(app, run_id, on)
@@ -49,6 +60,16 @@ def main() -> int:
             _print_search(app, query, on)
         _print_next(run_id, on)
     return code
+
+
+def _run(app: App) -> int:
+    """A new run, or the one that an earlier demo left unfinished."""
+    try:
+        return started(app, DEFINITION, [f"dir={CHECKOUT}"])
+    except Refused as refused:
+        if refused.job_id is None:
+            raise
+        return refused.job_id
 
 
 def _print_files(app: App, run_id: int, on: Console) -> None:

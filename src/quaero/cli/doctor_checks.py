@@ -13,6 +13,7 @@ import msgspec
 from rich.text import Text
 
 from quaero.cli.output import local_time, one_line, seconds, size
+from quaero.cli.run import is_alive
 from quaero.cli.session import Session
 from quaero.config import Config
 from quaero.errors import ConfigError, QuaeroError
@@ -156,10 +157,9 @@ def _processes(app: App) -> Iterator[Check]:
     lease_now, lease_us = app.host.lease_now(), int(app.config.engine.lease_seconds * 1e6)
     for process in app.store.processes():
         age = max(0.0, (lease_now - process.lease_until + lease_us) / 1e6)
-        is_alive = process.lease_until > lease_now and app.host.is_dead(process) is not True
         value = f"pid {process.pid}, {process.slots} slots, sign of life {seconds(age)} ago"
         fix = "it is gone: its jobs are taken over as soon as any process works here (quaero worker)"
-        yield Check(f"process {process.id}", is_alive, value, fix)
+        yield Check(f"process {process.id}", is_alive(app, process), value, fix)
 
 
 def _runs(app: App) -> Iterator[Check]:

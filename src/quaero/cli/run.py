@@ -13,6 +13,7 @@ from quaero.errors import Refused
 
 if TYPE_CHECKING:
     from quaero.app import App
+    from quaero.ports.jobs import ProcessRow
 
 FileOrRun = Annotated[str | None, Parameter(help="A job definition (TOML); with --resume the id of a run.")]
 Set = Annotated[list[str] | None, Parameter(name="--set", help="key=value: goes into [config] before anything else.")]
@@ -116,14 +117,14 @@ def resumed(app: App, target: str | None) -> int:
 
 def with_way_out(app: App, error: Refused) -> Refused:
     """The refusal, with what to do about an active run that nobody works on any more."""
-    if error.job_id is None or any(is_alive(app, p.id) for p in app.store.processes()):
+    if error.job_id is None or any(is_alive(app, process) for process in app.store.processes()):
         return error
-    return Refused(f"{error}. No process works on it: carry on with quaero run --resume {error.job_id}")
+    message = f"{error}. No process works on it: carry on with quaero run --resume {error.job_id}"
+    return Refused(message, job_id=error.job_id)
 
 
-def is_alive(app: App, process_id: int) -> bool:
+def is_alive(app: App, process: ProcessRow) -> bool:
     """Whether a process that is registered still works."""
-    process = next(p for p in app.store.processes() if p.id == process_id)
     return process.lease_until > app.host.lease_now() and app.host.is_dead(process) is not True
 
 

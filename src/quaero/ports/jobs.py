@@ -396,6 +396,10 @@ class JobTransaction(Protocol):
 
     def release_claim(self, job_id: int) -> None: ...
 
+    def plan_of(self, held: Held) -> tuple[int, bool] | None:
+        """(run, is to stop) of the step that this attempt is planning; None when it no longer is."""
+        ...
+
     # children
     def add_children(self, manager_id: int, step_id: int, children: ChildBatch) -> int:
         """Insert what is not there yet (by key, and by dedup key among open jobs); returns how many."""
@@ -463,8 +467,8 @@ class JobTransaction(Protocol):
 
     # processes
     def add_process(self, process: ProcessRow) -> int: ...
-    def renew(self, process_id: int, lease_until: int, draining: bool) -> bool:
-        """False when the row is gone: others have taken this process for dead."""
+    def renew(self, process_id: int, lease_until: int, draining: bool) -> list[ProcessRow]:
+        """All processes; none when this one is not among them any more: others have taken it for dead."""
         ...
 
     def processes(self) -> list[ProcessRow]: ...
@@ -483,8 +487,10 @@ class JobTransaction(Protocol):
     def trim_step_cache(self, definition_id: str, step_name: str, keep: int) -> None: ...
 
     # watching
-    def add_events(self, origin: int, events: Sequence[tuple[str, int | None, int | None, bytes]]) -> None:
-        """(type, manager_id, job_id, data JSON), in order."""
+    def add_events(
+        self, origin: int, after: int | None, events: Sequence[tuple[str, int | None, int | None, bytes]]
+    ) -> None:
+        """(type, manager_id, job_id, data JSON), in order, numbered from ``after`` + 1; None: after the newest."""
         ...
 
     def prune_events(self, before: int) -> None: ...
@@ -503,6 +509,10 @@ class JobStore(Protocol):
     def definition(self, definition_id: str, revision: int) -> bytes: ...
     def data_version(self) -> int:
         """Changes when another connection has committed; costs microseconds."""
+        ...
+
+    def has_work(self, roots: Sequence[int] | None, types: Sequence[str]) -> bool:
+        """Whether there may be something to claim; takes no lock."""
         ...
 
     def stopped_steps(self, step_ids: list[int]) -> list[int]:

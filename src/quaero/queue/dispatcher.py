@@ -167,9 +167,9 @@ class JobDispatcher:
         Raises:
             StaleClaim: the plan is no longer this attempt's to make, or the step is being stopped.
         """
-        step = self._held_step(turn, held)
-        added = turn.tx.add_children(step.manager_id, step.id, children)
-        turn.delta(step.id).create(State.READY, added)
+        run_id = self._planned_run(turn, held)
+        added = turn.tx.add_children(run_id, held.id, children)
+        turn.delta(held.id).create(State.READY, added)
         turn.made_work = True
         return added
 
@@ -230,13 +230,18 @@ class JobDispatcher:
             turn.tx.release_claim(held.id)
             turn.recheck(held.id)
 
-    def _held_step(self, turn: Turn, held: Held) -> StepRow:
-        if not turn.tx.accepted([held]):
+    def _planned_run(self, turn: Turn, held: Held) -> int:
+        plan = turn.tx.plan_of(held)
+        if plan is None:
             raise StaleClaim(f"step {held.id} is no longer planned by attempt {held.attempt}")
-        step = turn.tx.step(held.id)
-        if step.stop_reason is not None or turn.tx.run(step.manager_id).stop_reason is not None:
+        run_id, is_stopped = plan
+        if is_stopped:
             raise StaleClaim(f"step {held.id} is being stopped")
-        return step
+        return run_id
+
+    def _held_step(self, turn: Turn, held: Held) -> StepRow:
+        self._planned_run(turn, held)
+        return turn.tx.step(held.id)
 
     def _note_error(self, turn: Turn, run: RunRow, step: StepRow, error: JobError, *, will_retry: bool) -> None:
         level = LogLevel.WARNING if will_retry else LogLevel.ERROR

@@ -120,9 +120,10 @@ class Engine:
             self._troubled_from_writer,
             self._crashed_in_writer,
         )
-        self._wake_up = WakeUp(self.poke)
+        self._wake_up = WakeUp(self._woken)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._commands: list[tuple[Callable[[Turn], Any], Future[Any] | None]] = []
+        self._has_loud = False
         self._planning: dict[int, asyncio.Task[None]] = {}
         self._asked_jobs = 0
         self._asked_steps = 0
@@ -221,14 +222,18 @@ class Engine:
 
     # commands
 
-    async def write(self, command: Callable[[Turn], Any]) -> Any:
-        """Run a command in the next turn; its answer when it is committed, or the error it raised."""
+    async def write(self, command: Callable[[Turn], Any], *, quiet: bool = False) -> Any:
+        """Run a command in the next turn; its answer when it is committed, or the error it raised.
+
+        A ``quiet`` one makes nothing to claim and nothing that falls due.
+        """
         if self.crash is not None:
             raise self.crash
         future: Future[Any] = Future()
         # From here on the writer answers it: a caller that is cancelled meanwhile does not cancel the command.
         future.set_running_or_notify_cancel()
         self._commands.append((command, future))
+        self._has_loud = self._has_loud or not quiet
         self.flush()
         return await asyncio.wrap_future(future)
 
@@ -247,6 +252,11 @@ class Engine:
         self.flush()
         self._check_waiting()
 
+    def _woken(self) -> None:
+        """Another process calls: maybe one that has only just come, and must be told of things from now on."""
+        self._refresh_ports()
+        self.poke()
+
     # the two hand-overs
 
     def flush(self) -> None:
@@ -258,16 +268,17 @@ class Engine:
         logs = self._collector.take()
         demand = self._demand()
         commands, self._commands = self._commands, []
-        has_news = bool(done or ended or commands or logs.lines)
+        is_loud, self._has_loud = self._has_loud, False
+        has_news = bool(done or ended or is_loud)
         if demand is not None and not has_news and self._is_dry:
             demand = None
-        if not has_news and demand is None:
+        if not (has_news or commands or logs.lines) and demand is None:
             return
         if demand is not None:
             self._asked_jobs += demand.jobs
             self._asked_steps += demand.steps
             self._asked_at_poke = self._pokes
-        self._writer.put(Work(commands=commands, done=done, ended=ended, logs=logs, demand=demand))
+        self._writer.put(Work(commands=commands, done=done, ended=ended, logs=logs, demand=demand, is_loud=is_loud))
 
     def _demand(self, below: float = 0.75) -> Demand | None:
         if not self._executes or self.is_draining or self.process_id == 0 or self._lease_used() >= STOP_CLAIMING:
@@ -287,6 +298,9 @@ class Engine:
 
     def _posted_from_writer(self, posted: Posted) -> None:
         assert self._loop is not None  # noqa: S101 - the writer runs only after start()
+        if posted.closed_runs or posted.stopped_runs or (posted.made_work and not posted.haul.is_dry):
+            # From here, not from the loop: another process may start its part while this one hands over.
+            self._wake_up.tell(self._ports)
         self._loop.call_soon_threadsafe(self._posted, posted)
 
     def _posted(self, posted: Posted) -> None:
@@ -318,14 +332,11 @@ class Engine:
             self._stopped(run_id)
         for run_id in posted.closed_runs:
             self._closed(run_id)
-        if posted.made_work:
-            # What followed from this turn's ends was made after its claim.
+        if posted.made_work_late or (posted.made_work and posted.work.demand is None):
             self._is_dry = False
-        if posted.closed_runs or posted.stopped_runs or (posted.made_work and not posted.haul.is_dry):
-            self._wake_up.tell(self._ports)
-        elif posted.haul.jobs and not posted.haul.is_dry:
+        if posted.haul.jobs and not posted.haul.is_dry:
             self._tell_of_more()
-        if self._commands or (not self._is_dry and self._demand(below=0.5) is not None):
+        if self._commands or (not self._is_dry and self._demand(below=0.25) is not None):
             self.flush()
         due = posted.next_due
         if posted.haul.next_at is not None:
@@ -351,6 +362,7 @@ class Engine:
 
     def _something_is_due(self) -> None:
         self._commands.append((_nothing, None))
+        self._has_loud = True
         self.poke()
 
     def _lines_waiting(self) -> None:
@@ -474,11 +486,11 @@ class Engine:
             return process_id
 
         self.process_id = await self.write(register)
-        self._writer.origin = self.process_id
+        self._writer.acts_as(self.process_id)
         self._refresh_ports()
         self._wake_up.tell(self._ports)
 
-    def _rescue(self, turn: Turn, process_id: int) -> list[int]:
+    def _rescue(self, turn: Turn, process_id: int, processes: list[ProcessRow] | None = None) -> None:
         rescue_dead(
             turn,
             process_id,
@@ -486,8 +498,8 @@ class Engine:
             self._host.lease_now(),
             self._book.limits,
             self._dispatcher.job_monitor.children_failed,
+            processes,
         )
-        return [process.port for process in turn.tx.processes()]
 
     def _refresh_ports(self) -> None:
         self._ports = [process.port for process in self._store.processes()]
@@ -516,16 +528,17 @@ class Engine:
         until = asked_at + int(self._limits.lease_s * 1e6)
         process_id = self.process_id
 
-        def renew(turn: Turn) -> list[int] | None:
-            if not turn.tx.renew(process_id, until, self.is_draining):
-                return None
-            return self._rescue(turn, process_id)
+        def renew(turn: Turn) -> list[int]:
+            processes = turn.tx.renew(process_id, until, self.is_draining)
+            if processes:
+                self._rescue(turn, process_id, processes)
+            return [process.port for process in processes]
 
         try:
-            ports = await self.write(renew)
+            ports = await self.write(renew, quiet=True)
         except StoreUnavailable:
             return
-        if ports is None:
+        if not ports:
             log.warning("engine.taken_for_dead", process_id=process_id)
             self._fence()
             await self._register()
@@ -550,13 +563,13 @@ class Engine:
             await asyncio.sleep(self._look_s * self._random.uniform(0.8, 1.0))
             self._look_s = min(self._look_s * 2, LONGEST_LOOK_S)
             current = self._store.data_version()
-            if current != version:
-                version = current
-                look = self._look_s
+            if current == version:
+                continue
+            version = current
+            self._check_waiting()
+            if self._executes and self._store.has_work(self._roots, self._types):
                 self._is_dry = False
                 self.flush()
-                self._check_waiting()
-                self._look_s = look
 
     async def _audit(self) -> None:
         """Recount a few steps a minute, in a snapshot; mend what differs. Drop log files past their time."""
@@ -565,7 +578,7 @@ class Engine:
             await asyncio.sleep(self._limits.audit_s * self._random.uniform(0.8, 1.2))
             after = self._audit_cursor
             suspected, self._audit_cursor = await loop.run_in_executor(None, self._store.drifting, after, AUDIT_STEPS)
-            await self.write(partial(mend, suspected=suspected))
+            await self.write(partial(mend, suspected=suspected), quiet=True)
             oldest = day_of(self._clock.now() - self._limits.log_retention_days * DAY_US)
             await loop.run_in_executor(None, self._logs.drop_days_before, oldest, self._store.open_log_days())
 

@@ -14,6 +14,7 @@ import msgspec
 from quaero.definitions.graph import shortest_cycle
 from quaero.errors import Refused
 from quaero.model.definition import JobDefinition
+from quaero.model.job import Counters
 from quaero.model.log import LogLevel
 from quaero.model.status import StatusReason
 from quaero.ports.jobs import NewRun, NewStep, RunRow, State, StepRow
@@ -181,6 +182,7 @@ class JobManager:
                 new=new.status,
                 reason=ending.reason,
                 child_count=step.total,
+                counters={name: getattr(step, name) for name in Counters.__struct_fields__},
             )
             level = LogLevel.ERROR if new is State.FAILED else LogLevel.INFO
             phase = "finish" if new.is_terminal else "init"

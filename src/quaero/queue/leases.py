@@ -29,11 +29,17 @@ def rescue_dead(
     lease_now: int,
     limits_of: LimitsOf,
     children_failed: Callable[[Turn, int], None],
+    processes: Sequence[ProcessRow] | None = None,
 ) -> int:
-    """Give the jobs of dead processes back; returns how many jobs that were."""
-    dead = [p.id for p in turn.tx.processes() if p.id != own_id and _expired(p, is_dead(p), lease_now)]
+    """Give the jobs of dead processes back; returns how many jobs that were.
+
+    With ``processes`` (from a renewal) only these are looked at; else also jobs whose process has no row at all.
+    """
+    known = turn.tx.processes() if processes is None else processes
+    dead = [p.id for p in known if p.id != own_id and _expired(p, is_dead(p), lease_now)]
+    orphaned = turn.tx.orphaned_holders() if processes is None else []
     count = 0
-    for process_id in [*dead, *(holder for holder in turn.tx.orphaned_holders() if holder != own_id)]:
+    for process_id in [*dead, *(holder for holder in orphaned if holder != own_id)]:
         count += release(turn, process_id, limits_of, children_failed)
         turn.tx.remove_process(process_id)
     if dead:

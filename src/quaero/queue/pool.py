@@ -34,8 +34,8 @@ UNACKNOWLEDGED = 6_000
 """Outcomes on their way to the store at which slots wait."""
 FLUSH_S = 0.01
 """How long an outcome waits for company."""
-TARGET_S = 0.02
-"""A claim brings about this much work."""
+TARGET_S = 0.03
+"""A claim brings about this much work: two turns of 10 ms, and some to go on with while one is written."""
 
 Prepare = Callable[..., Any]
 """Encodes an outcome's documents in the job's own frame (``DocumentPreparer.prepare``)."""
@@ -91,7 +91,7 @@ class WorkerPool:
         self._slots: list[Slot] = []
         self._idle: list[Slot] = []
         self._ready: deque[tuple[StepInfo, Claimed]] = deque()
-        self._half = -1
+        self._low = -1
         self._done: list[Done] = []
         self._ended: list[Ended] = []
         self._unacknowledged = 0
@@ -152,7 +152,7 @@ class WorkerPool:
         if not self._ready:
             self._window = (perf_counter(), self._finished)
         self._ready.extend([(info, job) for job in jobs])
-        self._half = len(self._ready) // 2
+        self._low = len(self._ready) // 4
         self._quiet.clear()
         self._wake_one()
 
@@ -283,7 +283,7 @@ class WorkerPool:
             await self._run(slot, info, claimed)
             self._finished += 1
             left = len(self._ready)
-            if left == self._half or not left or len(self._done) + len(self._ended) >= self._flush_jobs:
+            if left == self._low or not left or len(self._done) + len(self._ended) >= self._flush_jobs:
                 self._hand_over(left)
             elif self._flush_timer is None:
                 self._flush_timer = asyncio.get_running_loop().call_later(FLUSH_S, self._flush)
@@ -294,7 +294,7 @@ class WorkerPool:
                 slice_end = perf_counter() + SLICE_S
 
     def _hand_over(self, left: int) -> None:
-        """A full batch, half of what was claimed, or the last of it: at once; else within 10 ms."""
+        """A full batch, the last quarter of what was claimed, or the last of it: at once; else within 10 ms."""
         if left or self.busy <= 1 or len(self._done) + len(self._ended) >= self._flush_jobs:
             self._flush()
         elif self._flush_timer is None:

@@ -128,13 +128,13 @@ class Turn:
             for step_id in sorted({step.step_id for step in progress if not step.open} | recheck):
                 children_changed(self, step_id)
 
-    def publish(self, origin: int, progress: Iterable[Progress] = ()) -> None:
-        """Write the events, and one of ``progress`` for each step that is worth one now."""
+    def publish(self, origin: int, progress: Iterable[Progress] = (), after: int | None = None) -> None:
+        """Write the events, and one for each step whose progress is worth telling now."""
         for step in progress:
             counters = {name: getattr(step, name) for name in _COUNTERS}
             self.event("job.progress", step.manager_id, step.step_id, counters=counters)
         if self.events:
-            self.tx.add_events(origin, self.events)
+            self.tx.add_events(origin, after, self.events)
 
     def log_groups(self) -> list[LogGroup]:
         """The lines gathered, as the log store takes them."""

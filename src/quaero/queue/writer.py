@@ -1,7 +1,7 @@
 """Writer: the one thread that writes. It takes all that is queued into one transaction (group commit).
 
-Per turn: the job lines are stored; then, in one transaction, commands, outcomes, counters, closings, and last the
-claim; lines of managers and steps are stored just before the commit. So a terminal status never precedes its lines.
+Lines of jobs are stored by a thread before it. Then, in one transaction: commands, outcomes, the claim, counters and
+closings; lines of managers and steps are stored just before the commit. So a terminal status never precedes its lines.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from quaero.queue.claims import Demand, Haul, LimitsOf, bring_due, claim
 from quaero.queue.dispatcher import JobDispatcher
 from quaero.queue.job_manager import JobManager
 from quaero.queue.log_collector import LogBatch
+from quaero.queue.log_lines import LogGroup
 from quaero.queue.masking import Masker
 from quaero.queue.retry import describe
 from quaero.queue.turn import Turn
@@ -31,9 +32,11 @@ from quaero.queue.upkeep import enforce_deadlines
 Command = Callable[[Turn], Any]
 FIRST_NAP_S = 0.2
 LONGEST_NAP_S = 5.0
-DUE_POLL_US = 1_000_000
+DUE_LOOK_US = 15_000_000
+"""What other processes made wait is looked for at least this often, should they be gone when it falls due."""
 PROGRESS_US = 1_000_000
-"""Progress of one step is told at most this often, and always at its end."""
+"""Progress of one step is told at most this often."""
+TOLD_STEPS = 10_000
 
 
 class Work(msgspec.Struct):
@@ -44,6 +47,10 @@ class Work(msgspec.Struct):
     ended: list[Ended] = []
     logs: LogBatch | None = None
     demand: Demand | None = None
+    last_seqs: dict[int, int] = {}
+    """Run -> number of its newest line, once the lines are stored."""
+    is_loud: bool = True
+    """Its commands may have made something that falls due."""
 
     @property
     def is_empty(self) -> bool:
@@ -60,6 +67,8 @@ class Posted(msgspec.Struct):
     closed_runs: list[int]
     stopped_runs: list[int]
     made_work: bool
+    made_work_late: bool
+    """After this turn's claim, so it can't have claimed it."""
     refused: int
     next_due: int | None
 
@@ -98,21 +107,29 @@ class Writer:
         self._stop = threading.Event()
         self._next_due: int | None = 0
         self.origin = 0
-        """The process id that events carry."""
+        """The process id that attempts and events carry."""
         self.turns = 0
+        self._event_seq: int | None = None
         self._told_at: dict[int, int] = {}
+        self._lines = _LineStage(logs, self._inbox, self._stop, troubled, crashed)
         self._thread = threading.Thread(target=self._loop, name="quaero-writer", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
+        self._lines.start()
+
+    def acts_as(self, process_id: int) -> None:
+        """From now on this process is known by that id; its events are numbered from 1."""
+        self.origin = process_id
+        self._event_seq = 0
 
     def put(self, work: Work) -> None:
-        self._inbox.put(work)
+        self._lines.put(work)
 
     def close(self) -> None:
         """Write what is queued, then end. Gives up at once when the store can't be written."""
         self._stop.set()
-        self._inbox.put(None)
+        self._lines.close()
         self._thread.join()
 
     def _loop(self) -> None:
@@ -170,7 +187,7 @@ class Writer:
             raise error
 
     def _turn(self, work: Work) -> Posted:
-        last_seqs = self._logs.append(work.logs.groups) if work.logs and work.logs.lines else {}
+        last_seqs = dict(work.last_seqs)
         haul = Haul()
         answers: list[tuple[Future[Any], Any]] = []
         mask = self._masker.text if self._masker.active else None
@@ -190,13 +207,17 @@ class Writer:
                     turn.settle(children_changed)
                 haul = claim(turn, work.demand, self._limits_of)
                 self._dispatcher.steps_claimed(turn, haul.steps)
+            made_before, turn.made_work = turn.made_work, False
             turn.settle(children_changed)
-            turn.publish(self.origin, self._worth_telling(turn))
+            made_late = turn.made_work
+            turn.publish(self.origin, self._worth_telling(turn), self._event_seq)
             if turn.lines:
                 for run_id, seq in self._logs.append(turn.log_groups()).items():
                     last_seqs[run_id] = max(seq, last_seqs.get(run_id, 0))
             next_due = self._look_ahead(turn, haul, work)
         self.turns += 1
+        if self._event_seq is not None:
+            self._event_seq += len(turn.events)
         return Posted(
             work=work,
             haul=haul,
@@ -204,20 +225,23 @@ class Writer:
             answers=answers,
             closed_runs=turn.closed_runs,
             stopped_runs=turn.stopped_runs,
-            made_work=turn.made_work,
+            made_work=made_before or made_late,
+            made_work_late=made_late,
             refused=refused,
             next_due=next_due,
         )
 
     def _worth_telling(self, turn: Turn) -> list[Progress]:
-        """Steps whose progress was last told long enough ago, or that have just come to rest."""
-        told = []
-        for step in turn.progress.values():
-            if not step.open or turn.now - self._told_at.get(step.step_id, 0) >= PROGRESS_US:
-                self._told_at[step.step_id] = turn.now
-                told.append(step)
-            if not step.open:
-                self._told_at.pop(step.step_id, None)
+        """Steps whose progress was last told long enough ago. Their end is an event of its own, with the counters."""
+        told = [
+            step
+            for step in turn.progress.values()
+            if turn.now - self._told_at.get(step.step_id, 0) >= PROGRESS_US
+        ]
+        for step in told:
+            self._told_at[step.step_id] = turn.now
+        if len(self._told_at) > TOLD_STEPS:
+            self._told_at.clear()
         return told
 
     def _command(
@@ -234,24 +258,109 @@ class Writer:
             answers.append((future, answer))
 
     def _look_ahead(self, turn: Turn, haul: Haul, work: Work) -> int | None:
-        """When something is due next: looked up when this process runs out of work, or once a second."""
-        known = self._next_due
-        if haul.is_dry or work.ended or not known or turn.now - known > DUE_POLL_US:
+        """When something is due next: looked up when something changed that could make a difference, else kept."""
+        if haul.is_dry or work.ended or not self._next_due or (work.commands and work.is_loud):
             due = turn.tx.next_due()
-            self._next_due = turn.now + DUE_POLL_US if due is None else min(due, turn.now + DUE_POLL_US)
+            self._next_due = turn.now + DUE_LOOK_US if due is None else min(due, turn.now + DUE_LOOK_US)
             return due
         return None
+
+
+class _LineStage:
+    """Stores the lines of jobs, in a thread of its own, before the outcomes that travel with them go on to the writer.
+
+    While one batch's lines are synced to disk, the batch before it is being committed. Order is kept: what comes
+    without lines waits behind what has some.
+    """
+
+    def __init__(
+        self,
+        logs: LogStore,
+        onward: SimpleQueue[Work | None],
+        stop: threading.Event,
+        troubled: Callable[[StoreUnavailable | None], None],
+        crashed: Callable[[Exception], None],
+    ) -> None:
+        self._logs = logs
+        self._onward = onward
+        self._stop = stop
+        self._troubled = troubled
+        self._crashed = crashed
+        self._inbox: SimpleQueue[Work | None] = SimpleQueue()
+        self._passing = 0
+        self._passed = 0
+        self._thread = threading.Thread(target=self._loop, name="quaero-lines", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def put(self, work: Work) -> None:
+        """Called by the loop thread only, so that nothing overtakes."""
+        if (work.logs is not None and work.logs.lines) or self._passing != self._passed:
+            self._passing += 1
+            self._inbox.put(work)
+        else:
+            self._onward.put(work)
+
+    def close(self) -> None:
+        self._inbox.put(None)
+        self._thread.join()
+        self._onward.put(None)
+
+    def _loop(self) -> None:
+        try:
+            while (work := self._inbox.get()) is not None:
+                batch = [work]
+                ended = False
+                try:
+                    while (more := self._inbox.get_nowait()) is not None:
+                        batch.append(more)
+                    ended = True
+                except Empty:
+                    pass
+                self._store(batch)
+                if ended:
+                    return
+        except Exception as error:  # noqa: BLE001 - the thread's last word: recorded, and the process stops acting
+            self._crashed(error)
+
+    def _store(self, batch: list[Work]) -> None:
+        groups = [group for work in batch if work.logs is not None for group in work.logs.groups]
+        last_seqs = self._append(groups) if groups else {}
+        if last_seqs is not None:
+            for work in batch:
+                work.last_seqs = last_seqs
+                self._onward.put(work)
+        self._passed += len(batch)
+
+    def _append(self, groups: list[LogGroup]) -> dict[int, int] | None:
+        """As long as it takes; None when this process ends before it could be done: the outcomes are given up too."""
+        nap = FIRST_NAP_S
+        while True:
+            try:
+                last_seqs = self._logs.append(groups)
+            except StoreUnavailable as error:
+                self._troubled(error)
+                if self._stop.wait(nap):
+                    return None
+                nap = min(nap * 2, LONGEST_NAP_S)
+            else:
+                if nap != FIRST_NAP_S:
+                    self._troubled(None)
+                return last_seqs
 
 
 def merged(batch: list[Work]) -> Work:
     """One batch of several, in order. The newest demand stands: it was computed with all the others in mind."""
     if len(batch) == 1:
         return batch[0]
-    whole = Work(commands=[], done=[], ended=[])
+    whole = Work(commands=[], done=[], ended=[], is_loud=False)
     groups = []
     lines = 0
     for work in batch:
         whole.commands += work.commands
+        whole.last_seqs = {**whole.last_seqs, **work.last_seqs}
+        whole.is_loud = whole.is_loud or work.is_loud
         whole.done += work.done
         whole.ended += work.ended
         if work.logs is not None:
@@ -271,7 +380,7 @@ def _added(one: Demand | None, other: Demand) -> Demand:
 
 def taken_apart(work: Work) -> list[Work]:
     """The same work, one item at a time where an item could be the bad one."""
-    parts = [Work(logs=work.logs)] if work.logs and work.logs.lines else []
+    parts = [Work(logs=work.logs, last_seqs=work.last_seqs)] if work.logs and work.logs.lines else []
     parts += [Work(commands=[command]) for command in work.commands]
     if work.done:
         parts.append(Work(done=work.done))

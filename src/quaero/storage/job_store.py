@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -75,6 +75,11 @@ class SqlJobStore:
 
     def data_version(self) -> int:
         return self._readers.get().data_version()
+
+    def has_work(self, roots: Sequence[int] | None, types: Sequence[str]) -> bool:
+        given = None if roots is None else as_json(roots)
+        [row] = self._all("look", roots=given, types=as_json(types), skip="[]")
+        return bool(row[0] != "[]" or row[1])
 
     def stopped_steps(self, step_ids: list[int]) -> list[int]:
         return [row[0] for row in self._all("stopped_steps", rows=as_json(step_ids))]

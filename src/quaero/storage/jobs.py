@@ -230,6 +230,10 @@ class SqlJobTransaction:
     def release_claim(self, job_id: int) -> None:
         self._run("release_claim", id=job_id)
 
+    def plan_of(self, held: Held) -> tuple[int, bool] | None:
+        rows = self._all("plan_of", id=held.id, attempt=held.attempt)
+        return (rows[0][0], bool(rows[0][1])) if rows else None
+
     # children
 
     def add_children(self, manager_id: int, step_id: int, children: ChildBatch) -> int:
@@ -398,8 +402,9 @@ class SqlJobTransaction:
         values.pop("id")
         return int(self._value("add_process", **values))
 
-    def renew(self, process_id: int, lease_until: int, draining: bool) -> bool:
-        return self._run("renew", id=process_id, lease_until=lease_until, draining=int(draining)) == 1
+    def renew(self, process_id: int, lease_until: int, draining: bool) -> list[ProcessRow]:
+        rows = self._all("renew", id=process_id, lease_until=lease_until, draining=int(draining))
+        return sorted(ProcessRow(*row) for row in rows)
 
     def processes(self) -> list[ProcessRow]:
         return [ProcessRow(*row) for row in self._all("processes")]
@@ -442,9 +447,11 @@ class SqlJobTransaction:
 
     # watching
 
-    def add_events(self, origin: int, events: Sequence[tuple[str, int | None, int | None, bytes]]) -> None:
+    def add_events(
+        self, origin: int, after: int | None, events: Sequence[tuple[str, int | None, int | None, bytes]]
+    ) -> None:
         rows = [(kind, manager, job, data.decode()) for kind, manager, job, data in events]
-        self._run("add_events", origin=origin, now=self._now, rows=as_json(rows))
+        self._run("add_events", origin=origin, after=after, now=self._now, rows=as_json(rows))
 
     def prune_events(self, before: int) -> None:
         self._run("prune_events", before=before)

@@ -116,6 +116,11 @@ UPDATE jobs
 -- name: release_claim
 UPDATE jobs SET claimed_by = NULL WHERE id = :id;
 
+-- name: plan_of
+SELECT s.manager_id, s.stop_reason IS NOT NULL OR r.stop_reason IS NOT NULL
+  FROM jobs AS j JOIN steps AS s ON s.id = j.id JOIN runs AS r ON r.id = s.manager_id
+ WHERE j.id = :id AND j.attempt = :attempt AND j.status = 2;
+
 -- name: add_children
 -- :rows are the child keys, in order; what is there already (or open under the same dedup key) is left alone.
 INSERT OR IGNORE INTO jobs (id, kind, manager_id, parent_id, child_key, status, priority, available_at, created_at)
@@ -353,7 +358,13 @@ VALUES (:host, :boot_id, :pid_space, :pid, :pid_started, :version, :slots, :capa
 RETURNING id;
 
 -- name: renew
-UPDATE processes SET lease_until = :lease_until, draining = :draining WHERE id = :id;
+-- One statement for the renewal and the look at the others: there are few, and an idle process has few statements.
+UPDATE processes
+   SET lease_until = CASE WHEN id = :id THEN :lease_until ELSE lease_until END,
+       draining = CASE WHEN id = :id THEN :draining ELSE draining END
+ WHERE EXISTS (SELECT 1 FROM processes AS p WHERE p.id = :id)
+RETURNING id, host, boot_id, pid_space, pid, pid_started, version, slots, capabilities, port, draining, lease_until,
+          started_at;
 
 -- name: processes
 SELECT id, host, boot_id, pid_space, pid, pid_started, version, slots, capabilities, port, draining, lease_until,
@@ -397,7 +408,7 @@ DELETE FROM step_cache
 
 -- name: add_events
 INSERT INTO events (origin, seq, ts, type, manager_id, job_id, data)
-SELECT :origin, (SELECT coalesce(max(e.seq), 0) FROM events AS e WHERE e.origin = :origin) + 1 + j.key, :now,
+SELECT :origin, coalesce(:after, (SELECT max(e.seq) FROM events AS e WHERE e.origin = :origin), 0) + 1 + j.key, :now,
        j.value ->> 0, j.value ->> 1, j.value ->> 2, j.value ->> 3
   FROM jsonb_each(:rows) AS j;
 
