@@ -214,10 +214,13 @@ class Model:
     # consequences
 
     def settle(self, now: int) -> None:
-        while any([self._close(step, now) for step in sorted(self.steps, key=lambda step: step.id)]) or any(
-            [self._advance(run, now) or self._close_run(run, now) for run in list(self.runs.values())]
-        ):
-            pass
+        changed = True
+        while changed:
+            changed = False
+            for step in sorted(self.steps, key=lambda step: step.id):
+                changed |= self._close(step, now)
+            for run in self.runs.values():
+                changed |= self._advance(run, now) or self._close_run(run, now)
 
     def _close(self, step: MStep, now: int) -> bool:
         if step.status in OVER or step.open or step.planner is not None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from quaero.app import App
@@ -16,6 +17,7 @@ from quaero.model.definition import JobDefinition, StepDefinition
 from quaero.model.document import DocumentQuery
 from quaero.model.status import JobStatus
 from quaero.queue.turn import Turn
+from tests.waiting import wait_until
 
 
 def generated(jobs: int, *, lines: int = 2, delay_ms: int = 5, cpu_ms: int = 0) -> JobDefinition:
@@ -63,6 +65,28 @@ def worker(folder: Path, **settings: object) -> subprocess.Popen[bytes]:
 def kill(process: subprocess.Popen[bytes]) -> None:
     process.send_signal(signal.SIGKILL)
     process.wait(30)
+
+
+def stop(process: subprocess.Popen[bytes], folder: Path) -> None:
+    """SIGSTOP between two transactions: stopped inside one, it would keep the lock that the others wait for."""
+
+    def is_free(path: Path) -> bool:
+        with closing(sqlite3.connect(path, timeout=0.1, isolation_level=None)) as db:
+            try:
+                db.execute("BEGIN IMMEDIATE")
+                db.execute("ROLLBACK")
+            except sqlite3.OperationalError:
+                return False
+            return True
+
+    def stopped() -> bool:
+        process.send_signal(signal.SIGSTOP)
+        if all(is_free(path) for path in [folder / "quaero.db", *(folder / "logs").glob("*.db")]):
+            return True
+        process.send_signal(signal.SIGCONT)
+        return False
+
+    wait_until(stopped, 30)
 
 
 def is_over(app: App, run_id: int) -> bool:

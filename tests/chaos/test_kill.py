@@ -38,8 +38,6 @@ def kill_until_done(folder: Path, jobs: int, at_least: int, seed: int) -> int:
                 process.terminate()
                 assert process.wait(30) == 0
         check_all_done_once(app, run_id, jobs)
-        reclaimed = sum(process.id > 0 for process in app.store.processes())
-        assert reclaimed <= 1
     return kills
 
 

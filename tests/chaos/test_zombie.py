@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 
-from tests.chaos.kit import check_all_done_once, generated, is_over, lab, submit, worker
+from tests.chaos.kit import check_all_done_once, generated, is_over, lab, stop, submit, worker
 from tests.waiting import wait_until
 
 SHORT = {"slots": 4, "lease_seconds": 2, "renew_seconds": 0.5, "drain_seconds": 2}
@@ -15,7 +15,7 @@ def test_the_result_of_a_zombie_is_refused(tmp_path):
         run_id = submit(app, generated(12, lines=10, delay_ms=100))
         zombie = worker(tmp_path, **SHORT)
         wait_until(lambda: app.store.steps(run_id)[0].running > 0, 60)
-        zombie.send_signal(signal.SIGSTOP)
+        stop(zombie, tmp_path)
         [stopped] = app.store.processes()
 
         heir = worker(tmp_path, **SHORT)

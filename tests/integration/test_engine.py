@@ -253,7 +253,9 @@ def test_a_secret_reaches_the_job_and_nothing_that_is_stored(tmp_path, monkeypat
         job.log.info("probe.secret", value=payload.secret, text=f"key is {payload.secret}")
         if payload.number:
             raise ValueError(f"refused {payload.secret}")
-        document = draft("probe", "p", title=payload.secret, content=f"a {payload.secret} b", metadata={"k": payload.secret})
+        document = draft(
+            "probe", "p", title=payload.secret, content=f"a {payload.secret} b", metadata={"k": payload.secret}
+        )
         return JobOutcome(documents=[document], by_identifier={"x": payload.secret}, warnings=[payload.secret])
 
     with app_with(tmp_path, execute) as app:

@@ -213,6 +213,17 @@ def test_a_plan_given_up_by_a_process_that_loses_its_lease_is_made_by_another(la
     assert lab.claim_step(run, "a").attempt == 2
 
 
+def test_a_plan_that_fails_after_its_steps_time_is_up_closes_the_step(lab: Lab) -> None:
+    run = lab.start(define("run", step("a", timeout=60)))
+    held = lab.claim_step(run, "a")
+    lab.advance(60)
+
+    lab.fail_plan(held)
+
+    assert lab.outcome(lab.step(run, "a").id) == ("failed", "timeout")
+    assert lab.outcome(run) == ("failed", "error")
+
+
 def test_a_plan_that_kills_its_process_ten_times_fails_the_step(lab: Lab) -> None:
     run = lab.start(define("run", step("a")))
     for _ in range(9):

@@ -171,12 +171,13 @@ class StoreMachine(RuleBasedStateMachine):
             if s.definition.name not in again:
                 s.status, s.reason, s.sealed = "completed", "reused", True
                 s.documents = set(before.documents)
-            elif kind == "retry_failed" and before.count("failed") and before.why_stopped is None:
-                if not again & set(s.definition.depends):
-                    s.sealed = True
-                    s.documents = set(before.documents)
-                    failed = [job for job in before.jobs.values() if job.status == "failed"]
-                    s.copies = sorted(failed, key=lambda job: job.id)
+                continue
+            failed = [job for job in before.jobs.values() if job.status == "failed"]
+            is_partial = failed and before.why_stopped is None and not again & set(s.definition.depends)
+            if kind == "retry_failed" and is_partial:
+                s.sealed = True
+                s.documents = set(before.documents)
+                s.copies = sorted(failed, key=lambda job: job.id)
         overlap = run.definition.overlap
         self.model.runs[run_id] = run
         if not run.queued and run.definition.timeout is not None:
@@ -286,7 +287,7 @@ class StoreMachine(RuleBasedStateMachine):
         assert len(claimed) == len({job.id for job in claimed}) <= limit
         assert sum(before[job.id][1].is_suspect for job in claimed) <= suspects, "one suspect at a time"
         for c in claimed:
-            s, job = before[c.id]
+            job = before[c.id][1]
             job.status, job.holder = "running", process
             job.attempt += 1
             assert (c.attempt, c.key) == (job.attempt, job.key)

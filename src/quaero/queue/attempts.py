@@ -145,7 +145,8 @@ def _write_documents(turn: Turn, ended: Sequence[Ended]) -> None:
     for e in ended:
         made = changes.jobs.get(e.job_id)
         if made and e.kind == "completed":
-            e.result = {**(e.result or {}), "document_ids": [item.id for item in made if item.change not in {"enriched", "gone"}]}
+            ids = [item.id for item in made if item.change not in {"enriched", "gone"}]
+            e.result = {**(e.result or {}), "document_ids": ids}
             saved.update((e.manager_id, item.change) for item in made)
         if problems := changes.refused.get(e.job_id):
             e.result = {**(e.result or {}), "errors": list(problems)}

@@ -218,6 +218,7 @@ class JobDispatcher:
         turn.tx.release_claim(held.id)
         self._jobs.stop_step(turn, step, verdict.reason or StatusReason.ERROR, described.message)
         turn.tx.set_step_flags(step.id, {"sealed": 1})
+        turn.recheck(step.id)
 
     def planning_stopped(self, turn: Turn, held: Held) -> None:
         """The plan was given up: by a stop (the step then closes), or by this process, and another makes it."""

@@ -33,7 +33,8 @@ from quaero.queue.step_info import StepBook
 from quaero.queue.turn import Turn
 from quaero.queue.upkeep import AUDIT_STEPS, mend
 from quaero.queue.wakeup import WakeUp
-from quaero.queue.writer import Posted, Work, Writer
+from quaero.queue.work import Posted, Work
+from quaero.queue.writer import Writer
 
 log = structlog.get_logger("quaero.engine")
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import socket
 import time
+from importlib.metadata import version
 from pathlib import Path
 
 import msgspec
-
-import quaero
 
 _PROC = Path("/proc")
 _BOOT_ID = _PROC / "sys/kernel/random/boot_id"
@@ -39,7 +38,7 @@ def this_node() -> NodeIdentity:
         pid_namespace=_pid_namespace(),
         pid=pid,
         started=state[1] if state else None,
-        version=quaero.__version__,
+        version=version("quaero"),
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from quaero.definitions.parameters import accepted_keys
 from quaero.errors import NotFound
 from quaero.model.outcome import JobOutcome
 from quaero.queue.context import JobContext
@@ -86,17 +87,3 @@ class StepManager:
         """
         model = self.get(worker_type).config
         return model.model_validate({k: v for k, v in parameters.items() if k in accepted_keys(model)})
-
-
-def accepted_keys(model: type[BaseModel]) -> frozenset[str]:
-    """Every key a config model takes, aliases among them."""
-    keys: set[str] = set()
-    for name, info in model.model_fields.items():
-        keys.add(name)
-        if info.alias:
-            keys.add(info.alias)
-        choices = getattr(info.validation_alias, "choices", None)
-        keys.update(c for c in choices or () if isinstance(c, str))
-        if isinstance(info.validation_alias, str):
-            keys.add(info.validation_alias)
-    return frozenset(keys)

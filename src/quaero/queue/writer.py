@@ -9,68 +9,29 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from typing import Any, Protocol
-
-import msgspec
 
 from quaero.errors import QuaeroError, StoreUnavailable
 from quaero.model.status import StatusReason
 from quaero.ports.jobs import JobStore, Progress
 from quaero.ports.storage import LogStore
-from quaero.queue.attempts import Done, Ended, finish
-from quaero.queue.claims import Demand, Haul, LimitsOf, bring_due, claim
+from quaero.queue.attempts import Ended, finish
+from quaero.queue.claims import Haul, LimitsOf, bring_due, claim
 from quaero.queue.dispatcher import JobDispatcher
 from quaero.queue.job_manager import JobManager
-from quaero.queue.log_collector import LogBatch
-from quaero.queue.log_lines import LogGroup
+from quaero.queue.line_stage import FIRST_NAP_S, LONGEST_NAP_S, LineStage
 from quaero.queue.masking import Masker
 from quaero.queue.retry import describe
 from quaero.queue.turn import Turn
 from quaero.queue.upkeep import enforce_deadlines
+from quaero.queue.work import Command, Posted, Work, merged, queued, taken_apart
 
-Command = Callable[[Turn], Any]
-FIRST_NAP_S = 0.2
-LONGEST_NAP_S = 5.0
 DUE_LOOK_US = 15_000_000
 """What other processes made wait is looked for at least this often, should they be gone when it falls due."""
 PROGRESS_US = 1_000_000
 """Progress of one step is told at most this often."""
 TOLD_STEPS = 10_000
-
-
-class Work(msgspec.Struct):
-    """What the loop thread hands over at once."""
-
-    commands: list[tuple[Command, Future[Any] | None]] = []
-    done: list[Done] = []
-    ended: list[Ended] = []
-    logs: LogBatch | None = None
-    demand: Demand | None = None
-    last_seqs: dict[int, int] = {}
-    """Run -> number of its newest line, once the lines are stored."""
-    is_loud: bool = True
-    """Its commands may have made something that falls due."""
-
-    @property
-    def is_empty(self) -> bool:
-        return not (self.commands or self.done or self.ended or (self.logs and self.logs.lines) or self.demand)
-
-
-class Posted(msgspec.Struct):
-    """What a committed turn hands back."""
-
-    work: Work
-    haul: Haul
-    last_seqs: dict[int, int]
-    answers: list[tuple[Future[Any], Any]]
-    closed_runs: list[int]
-    stopped_runs: list[int]
-    made_work: bool
-    made_work_late: bool
-    """After this turn's claim, so it can't have claimed it."""
-    refused: int
-    next_due: int | None
 
 
 class Post(Protocol):
@@ -111,7 +72,7 @@ class Writer:
         self.turns = 0
         self._event_seq: int | None = None
         self._told_at: dict[int, int] = {}
-        self._lines = _LineStage(logs, self._inbox, self._stop, troubled, crashed)
+        self._lines = LineStage(logs, self._inbox, self._stop, troubled, crashed)
         self._thread = threading.Thread(target=self._loop, name="quaero-writer", daemon=True)
 
     def start(self) -> None:
@@ -139,18 +100,11 @@ class Writer:
             self._crashed(error)
 
     def _serve(self) -> None:
-        while (work := self._inbox.get()) is not None:
-            batch = [work]
-            ended = False
-            try:
-                while (more := self._inbox.get_nowait()) is not None:
-                    batch.append(more)
-                ended = True
-            except Empty:
-                pass
-            self._write(merged(batch))
-            if ended:
-                return
+        ended = False
+        while not ended:
+            batch, ended = queued(self._inbox)
+            if batch:
+                self._write(merged(batch))
 
     def _write(self, work: Work) -> None:
         """Commit, however long that takes; a batch that can't be written is taken apart to find the bad item."""
@@ -233,11 +187,7 @@ class Writer:
 
     def _worth_telling(self, turn: Turn) -> list[Progress]:
         """Steps whose progress was last told long enough ago. Their end is an event of its own, with the counters."""
-        told = [
-            step
-            for step in turn.progress.values()
-            if turn.now - self._told_at.get(step.step_id, 0) >= PROGRESS_US
-        ]
+        told = [step for step in turn.progress.values() if turn.now - self._told_at.get(step.step_id, 0) >= PROGRESS_US]
         for step in told:
             self._told_at[step.step_id] = turn.now
         if len(self._told_at) > TOLD_STEPS:
@@ -264,130 +214,6 @@ class Writer:
             self._next_due = turn.now + DUE_LOOK_US if due is None else min(due, turn.now + DUE_LOOK_US)
             return due
         return None
-
-
-class _LineStage:
-    """Stores the lines of jobs, in a thread of its own, before the outcomes that travel with them go on to the writer.
-
-    While one batch's lines are synced to disk, the batch before it is being committed. Order is kept: what comes
-    without lines waits behind what has some.
-    """
-
-    def __init__(
-        self,
-        logs: LogStore,
-        onward: SimpleQueue[Work | None],
-        stop: threading.Event,
-        troubled: Callable[[StoreUnavailable | None], None],
-        crashed: Callable[[Exception], None],
-    ) -> None:
-        self._logs = logs
-        self._onward = onward
-        self._stop = stop
-        self._troubled = troubled
-        self._crashed = crashed
-        self._inbox: SimpleQueue[Work | None] = SimpleQueue()
-        self._passing = 0
-        self._passed = 0
-        self._thread = threading.Thread(target=self._loop, name="quaero-lines", daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def put(self, work: Work) -> None:
-        """Called by the loop thread only, so that nothing overtakes."""
-        if (work.logs is not None and work.logs.lines) or self._passing != self._passed:
-            self._passing += 1
-            self._inbox.put(work)
-        else:
-            self._onward.put(work)
-
-    def close(self) -> None:
-        self._inbox.put(None)
-        self._thread.join()
-        self._onward.put(None)
-
-    def _loop(self) -> None:
-        try:
-            while (work := self._inbox.get()) is not None:
-                batch = [work]
-                ended = False
-                try:
-                    while (more := self._inbox.get_nowait()) is not None:
-                        batch.append(more)
-                    ended = True
-                except Empty:
-                    pass
-                self._store(batch)
-                if ended:
-                    return
-        except Exception as error:  # noqa: BLE001 - the thread's last word: recorded, and the process stops acting
-            self._crashed(error)
-
-    def _store(self, batch: list[Work]) -> None:
-        groups = [group for work in batch if work.logs is not None for group in work.logs.groups]
-        last_seqs = self._append(groups) if groups else {}
-        if last_seqs is not None:
-            for work in batch:
-                work.last_seqs = last_seqs
-                self._onward.put(work)
-        self._passed += len(batch)
-
-    def _append(self, groups: list[LogGroup]) -> dict[int, int] | None:
-        """As long as it takes; None when this process ends before it could be done: the outcomes are given up too."""
-        nap = FIRST_NAP_S
-        while True:
-            try:
-                last_seqs = self._logs.append(groups)
-            except StoreUnavailable as error:
-                self._troubled(error)
-                if self._stop.wait(nap):
-                    return None
-                nap = min(nap * 2, LONGEST_NAP_S)
-            else:
-                if nap != FIRST_NAP_S:
-                    self._troubled(None)
-                return last_seqs
-
-
-def merged(batch: list[Work]) -> Work:
-    """One batch of several, in order. The newest demand stands: it was computed with all the others in mind."""
-    if len(batch) == 1:
-        return batch[0]
-    whole = Work(commands=[], done=[], ended=[], is_loud=False)
-    groups = []
-    lines = 0
-    for work in batch:
-        whole.commands += work.commands
-        whole.last_seqs = {**whole.last_seqs, **work.last_seqs}
-        whole.is_loud = whole.is_loud or work.is_loud
-        whole.done += work.done
-        whole.ended += work.ended
-        if work.logs is not None:
-            groups += work.logs.groups
-            lines += work.logs.lines
-        if work.demand is not None:
-            whole.demand = _added(whole.demand, work.demand)
-    whole.logs = LogBatch(groups, lines)
-    return whole
-
-
-def _added(one: Demand | None, other: Demand) -> Demand:
-    if one is None:
-        return other
-    return msgspec.structs.replace(other, jobs=one.jobs + other.jobs, steps=one.steps + other.steps)
-
-
-def taken_apart(work: Work) -> list[Work]:
-    """The same work, one item at a time where an item could be the bad one."""
-    parts = [Work(logs=work.logs, last_seqs=work.last_seqs)] if work.logs and work.logs.lines else []
-    parts += [Work(commands=[command]) for command in work.commands]
-    if work.done:
-        parts.append(Work(done=work.done))
-    parts += [Work(ended=[end]) for end in work.ended]
-    if work.demand is not None:
-        parts.append(Work(demand=work.demand))
-    return parts
 
 
 def _failed(end: Ended, error: Exception) -> Ended:
