@@ -37,6 +37,11 @@ WIDTH = 132
 NOT_BUILT = 2
 IN_MEMORY = frozenset({"tmpfs", "ramfs"})
 
+
+class RunFailed(Exception):
+    """A run ended with an error, which stands on stderr."""
+
+
 Samples = dict[str, list[dict[str, float]]]
 """Part of a group -> the figures of its runs, in order."""
 Reduce = Callable[[Samples], Measured]
@@ -170,15 +175,23 @@ def main() -> int:
     about = machine(options.folder)
     figures: dict[str, Measured] = {}
     samples: dict[str, Samples] = {}
+    failed: list[str] = []
     for name in options.only:
-        samples[name] = measured(GROUPS[name], options.runs, quick=options.quick, folder=options.folder, name=name)
+        try:
+            samples[name] = measured(GROUPS[name], options.runs, quick=options.quick, folder=options.folder, name=name)
+        except (RunFailed, subprocess.TimeoutExpired) as error:
+            print(f"{name}: {error}", file=sys.stderr)
+            failed.append(name)
+            continue
         figures |= {key: reduce(samples[name]) for key, reduce in GROUPS[name].figures.items()}
     show(about, figures, runs=options.runs, quick=options.quick)
+    if failed:
+        print(f"no result: {', '.join(failed)}")
     if options.json:
         values = {key: found.value for key, found in figures.items()}
         asked = {"backend": options.backend, "quick": options.quick, "runs": options.runs}
-        print(json.dumps({**values, **asked, **about, "samples": samples}, indent=2))
-    return 0
+        print(json.dumps({**values, **asked, **about, "failed": failed, "samples": samples}, indent=2))
+    return 1 if failed else 0
 
 
 def measured(group: Group, runs: int, *, quick: bool, folder: Path, name: str) -> Samples:
@@ -208,7 +221,7 @@ def _run(scenario: str, arguments: tuple[object, ...], folder: Path) -> dict[str
     finally:
         shutil.rmtree(data, ignore_errors=True)
     if done.returncode:
-        raise SystemExit(f"{scenario} {arguments} failed (exit {done.returncode}); its error stands above")
+        raise RunFailed(f"{scenario} {arguments} failed (exit {done.returncode}); its error stands above")
     figures: dict[str, float] = json.loads(done.stdout)
     return figures
 

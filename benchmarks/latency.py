@@ -16,7 +16,7 @@ from quaero.app import App
 from quaero.ports.jobs import Held
 from quaero.queue.children import Children
 from quaero.queue.engine import Engine
-from workloads import Payload, Watch, expand, opened, started
+from workloads import Payload, Watch, closed, expand, opened, started
 
 SHORTEST_PAUSE_S = 0.005
 LONGEST_PAUSE_S = 0.025
@@ -39,8 +39,7 @@ async def same_process(folder: Path, samples: int = 200) -> Figures:
     waits = await _one_at_a_time(app, engine, await _open_step(app, run_id), samples, starts)
     watch.may_end.set()
     await engine.finished(run_id)
-    await engine.stop()
-    app.close()
+    await closed(app, engine)
     return _summary(waits)
 
 
@@ -60,8 +59,7 @@ async def two_processes(folder: Path, samples: int = 200) -> Figures:
     executor.stdin.close()
     await asyncio.wait_for(executor.wait(), PATIENCE_S)
     reader.cancel()
-    await engine.stop()
-    app.close()
+    await closed(app, engine)
     return _summary(waits)
 
 
@@ -73,8 +71,7 @@ async def executor(folder: Path) -> Figures:
     engine = app.engine()
     await engine.start()
     await asyncio.to_thread(sys.stdin.readline)
-    await engine.stop()
-    app.close()
+    await closed(app, engine)
     return {}
 
 
@@ -92,8 +89,7 @@ async def idle(folder: Path, seconds: int = 20) -> Figures:
         "cpu_percent": (process_time() - cpu) / elapsed * 100,
         "queries_per_s": (app.store.statements + app.logs.statements - queries) / elapsed,
     }
-    await engine.stop()
-    app.close()
+    await closed(app, engine)
     return figures
 
 

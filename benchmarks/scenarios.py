@@ -28,7 +28,7 @@ from quaero.queue.engine import Engine
 from quaero.queue.planner import CHUNK
 from quaero.queue.turn import Turn
 from quaero.storage.jobs import SqlJobTransaction
-from workloads import FLOOD_SETTINGS, TENTHS, Filing, Payload, Watch, expand, opened, started
+from workloads import FLOOD_SETTINGS, TENTHS, Filing, Payload, Watch, closed, expand, opened, started
 
 FLOOD_LEAD_S = 0.3
 WARM_UP = 500
@@ -88,9 +88,8 @@ async def drain(folder: Path, jobs: int = 50_000) -> Figures:
     engine = app.engine()
     await engine.start()
     elapsed = await drained(app, engine, run_id)
-    await engine.stop()
     check(app, run_id, jobs)
-    app.close()
+    await closed(app, engine)
     return {"per_s": jobs / elapsed}
 
 
@@ -105,9 +104,8 @@ async def pipeline(folder: Path, children: int = 5_000, worker_type: str = "line
     run_id = await started(app, engine, worker_type, children)
     await engine.finished(run_id)
     ended = perf_counter()
-    await engine.stop()
     check(app, run_id, children)
-    app.close()
+    await closed(app, engine)
     return {"per_s": children / (ended - begun), "lag_ms": (ended - watch.last_end) * 1000}
 
 
@@ -138,8 +136,7 @@ async def enqueue(folder: Path, jobs: int = 200_000) -> Figures:
     elapsed = perf_counter() - begun
     if app.store.step(step.id).total != jobs:
         raise SystemExit("not every job was enqueued")
-    await engine.stop()
-    app.close()
+    await closed(app, engine)
     return {"per_s": jobs / elapsed}
 
 
@@ -154,9 +151,8 @@ async def fan_out(folder: Path, children: int = 1_000_000) -> Figures:
     run_id = await started(app, engine, "counted", children)
     await engine.finished(run_id)
     elapsed = perf_counter() - begun
-    await engine.stop()
     check(app, run_id, children)
-    app.close()
+    await closed(app, engine)
     marks = [begun, *watch.marks]
     return {
         "seconds": elapsed,
@@ -176,9 +172,8 @@ async def cpu100(folder: Path, jobs: int = 20_000) -> Figures:
     held.clear()
     elapsed = await drained(app, engine, run_id)
     lock_ms = median(held) * 1000
-    await engine.stop()
     check(app, run_id, jobs)
-    app.close()
+    await closed(app, engine)
     return {"per_s": jobs / elapsed, "lock_ms": lock_ms}
 
 
@@ -200,10 +195,9 @@ async def beside_flood(folder: Path, jobs: int, worker_type: str, lines_per_s: i
     watch.may_end.set()
     if flood_id:
         await engine.finished(flood_id)
-    await engine.stop()
     check(app, run_id, jobs)
     stored = app.logs.count(flood_id, day=app.store.run(flood_id).log_day) if flood_id else 0
-    app.close()
+    await closed(app, engine)
     return {"per_s": jobs / elapsed, "lines_per_s": lines / elapsed, "lost_lines": max(0, watch.flooded - stored)}
 
 

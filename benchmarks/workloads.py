@@ -116,6 +116,13 @@ count = {count}
     return result.definition, text
 
 
+async def closed(app: App, engine: Engine) -> None:
+    """Stop, and close once no thread reads any more."""
+    await engine.stop()
+    await asyncio.get_running_loop().shutdown_default_executor()
+    app.close()
+
+
 async def started(app: App, engine: Engine, worker_type: str, count: int, name: str = "") -> int:
     """Create a run; its id."""
     made, text = definition(app, worker_type, count, name)

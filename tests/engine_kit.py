@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -123,6 +124,9 @@ class Lab:
         self.server = dict(server or {})
         self.stopped: set[int] = set()
         self.refused = 0
+        self.endings: Counter[int] = Counter()
+        """How often an event told of the end of each run and step."""
+        self.before_commit: Callable[[], None] = lambda: None
         self.haul = Haul()
         self.me = self.process()
 
@@ -138,7 +142,11 @@ class Lab:
             yield turn
             turn.settle(self.dispatcher.step_monitor.children_changed)
             turn.publish(origin)
+            self.before_commit()
         self.stopped.update(turn.stopped_runs)
+        for kind, _, job_id, data in turn.events:
+            if kind in {"job.status", "step.status"} and JobStatus(msgspec.json.decode(data)["new"]).is_terminal:
+                self.endings[job_id or 0] += 1
 
     def limits_of(self, turn: Turn, step_id: int) -> LaneLimits:
         row = turn.tx.step(step_id)
@@ -391,14 +399,6 @@ class Lab:
     def rows(self, sql: str, *params: Any) -> list[Row]:
         return self.store.readers.get().fetch_all(sql, params)
 
-    def endings(self) -> dict[int, int]:
-        """How often an event told of the end of each run and step."""
-        count: dict[int, int] = {}
-        for job_id, data in self.rows("SELECT job_id, data FROM events WHERE type IN ('job.status', 'step.status')"):
-            if JobStatus(msgspec.json.decode(data)["new"]).is_terminal:
-                count[job_id] = count.get(job_id, 0) + 1
-        return count
-
     def slots_in_use(self) -> dict[tuple[str, str], int]:
         return {(row[0], row[1]): row[2] for row in self.rows("SELECT name, key, in_use FROM limiters WHERE in_use")}
 
@@ -406,7 +406,7 @@ class Lab:
         """What holds after every turn, whatever happened."""
         drifting, _ = self.store.drifting(0, MANY)
         assert not drifting, f"counters differ from a recount: {[self.store.step(s) for s in drifting]}"
-        for job_id, count in self.endings().items():
+        for job_id, count in self.endings.items():
             job = self.store.get_job(job_id)
             assert count == 1, f"{job.kind} {job_id} was closed {count} times"
             assert job.status.is_terminal, f"{job.kind} {job_id} was closed and is {job.status}"

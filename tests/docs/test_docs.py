@@ -26,9 +26,12 @@ from quaero.model.document import Document, DocumentQuery, SearchHit
 from quaero.model.job import Counters, Job
 from quaero.model.log import LogEntry
 from quaero.model.status import JobStatus, StatusReason
+from quaero.ports.services import Services
+from quaero.queue.node import SystemClock
 from quaero.queue.step_manager import StepManager, Worker, accepted_keys
 from quaero.workers.agents.agent import AVAILABLE_AGENT_TYPES
 from tests.engine_runs import run_to_end
+from tests.fakes import FakeCompute, FakeDocuments
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -254,14 +257,9 @@ def test_the_package_in_contributing_offers_its_worker(word_count: ModuleType):
     module, _, function = target.partition(":")
     assert module == WORKER_MODULE
     workers = StepManager()
-    getattr(word_count, function)(workers, App.__new__(_Nothing))
+    services = Services(documents=FakeDocuments(), compute=FakeCompute(), clock=SystemClock())
+    getattr(word_count, function)(workers, services)
     assert workers.find(worker_type) is not None
-
-
-class _Nothing(App):
-    """Services of nothing: enough to register."""
-
-    documents = None  # type: ignore[assignment]
 
 
 def test_the_worker_in_contributing_runs(word_count: ModuleType, tmp_path: Path):
@@ -269,7 +267,7 @@ def test_the_worker_in_contributing_runs(word_count: ModuleType, tmp_path: Path)
     folder.mkdir()
     (folder / "long.md").write_text("# Long\n\n" + "word " * 20, encoding="utf-8")
     (folder / "short.md").write_text("# Short\n", encoding="utf-8")
-    text = next(b.text for b in TOML if b.page.name == "CONTRIBUTING.md" and "word_count" in b.text and "\nid" in f"\n{b.text}")
+    text = next(block.text for block in TOML if 'type = "word_count"' in block.text)
     app = App(load(tmp_path / "data"))
     try:
         word_count.register(app.workers, app.services)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import logging
 import os
 import shutil
 import signal
@@ -10,11 +12,14 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import structlog
+
+from quaero.cli.main import called
 from tests.waiting import wait_until
 
 QUAERO = Path(sys.executable).with_name("quaero")
@@ -88,6 +93,21 @@ class Quaero:
 
     def json(self, *arguments: object, code: int = 0) -> Any:
         return self(*arguments, "--json", code=code).data
+
+    def refusal(self, *arguments: object) -> str:
+        """What is said on standard error by a command that exits 2. In this process, which saves a second."""
+        told = io.StringIO()
+        root = logging.getLogger()
+        handlers, level = root.handlers[:], root.level
+        try:
+            with redirect_stderr(told):
+                code = called(["--data", str(self.data), *map(str, arguments)])
+        finally:
+            root.handlers[:] = handlers
+            root.setLevel(level)
+            structlog.reset_defaults()
+        assert code == 2, told.getvalue()
+        return told.getvalue()
 
     @contextmanager
     def started(self, *arguments: object) -> Iterator[Process]:

@@ -23,7 +23,7 @@ def sample(tmp_path):
 def finished(tmp_path_factory):
     """``quaero`` with run 1 of ``t`` behind it: two steps, documents, one failed job. Only to be read."""
     quaero = Quaero(tmp_path_factory.mktemp("finished"))
-    first = load_step("first", document=True, worker_count=6, failure_rate=0.2, seed=3)
+    first = load_step("first", document=True, worker_count=6, failure_rate=0.2, seed=0)
     quaero(
         "run",
         quaero.define(first + load_step("second", extra=['depends = "first"', 'description = "last"'])),

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from tests.e2e.command import load_step, note_step, statuses, steps_of
+from tests.e2e.command import Quaero, load_step, note_step, statuses, steps_of, with_sample
 
 COUNTERS = {"total", "pending", "running", "completed", "failed", "cancelled", "skipped", "retried"}
 
 
-@pytest.fixture
-def broken(sample):
-    """``sample`` with run 1 behind it: ``note`` failed for two of three items, ``after`` and ``other`` completed."""
-    listed = sample.folder / "broken"
+@pytest.fixture(scope="module")
+def broken(tmp_path_factory):
+    """The sample package and a run: ``note`` failed for two of three items, ``after`` and ``other`` completed."""
+    folder = tmp_path_factory.mktemp("broken")
+    sample = Quaero(folder, with_sample(folder / "site"))
+    listed = folder / "broken"
     listed.write_text("b c")
     sample(
         "run",
@@ -86,7 +88,7 @@ def test_a_worker_job_shows_its_payload_and_error_as_text(finished):
     ],
 )
 def test_what_cannot_be_done_exits_2_and_says_why(finished, arguments, says):
-    assert says in finished("jobs", *arguments, code=2).stderr
+    assert says in finished.refusal("jobs", *arguments)
 
 
 def test_retry_failed_does_the_failed_jobs_and_what_lies_behind_them(broken):
@@ -99,20 +101,9 @@ def test_retry_failed_does_the_failed_jobs_and_what_lies_behind_them(broken):
     assert (steps["other"]["status_reason"], steps["other"]["counters"]["total"]) == ("reused", 0)
     assert run["status"] == "completed"
     assert not run["has_errors"]
-
-
-def test_the_documents_of_what_is_taken_over_are_documents_of_the_new_run(broken):
-    run = broken.json("jobs", "retry-failed", 1, "--run")
-
-    listed = broken.json("docs", "list", "--run", run["id"])["items"]
-
-    assert run["document_count"] == len(listed) == 3 + 3
-
-
-def test_retry_failed_of_a_run_without_failures_is_refused(broken):
-    run = broken.json("jobs", "retry-failed", 1, "--run")
-
-    assert "nothing failed" in broken("jobs", "retry-failed", run["id"], code=2).stderr
+    # the documents of what was taken over are documents of the new run
+    assert run["document_count"] == len(broken.json("docs", "list", "--run", run["id"])["items"]) == 3 + 3
+    assert "nothing failed" in broken.refusal("jobs", "retry-failed", run["id"])
 
 
 def test_resume_from_takes_over_the_steps_before(broken):
@@ -131,9 +122,9 @@ def test_resume_from_takes_over_the_steps_before(broken):
 def test_rerun_only_creates_the_run_and_prints_its_id(broken):
     new_id = int(broken("jobs", "rerun", 1).stdout)
     waiting = broken.json("jobs", "show", new_id)
-    refused = broken("jobs", "rerun", 1, code=2)
+    refused = broken.refusal("jobs", "rerun", 1)
     done = broken.json("run", "--resume", new_id)
 
     assert waiting["status"] == "pending"
-    assert f"run {new_id} of 't' is still active" in refused.stderr
+    assert f"run {new_id} of 't' is still active" in refused
     assert steps_of(done)["note"]["counters"]["completed"] == 3

@@ -82,10 +82,11 @@ def test_warnings_are_told_and_the_run_goes_on(quaero):
         (["run", "t.toml", "--colour"], "--colour"),
     ],
 )
-def test_what_cannot_be_used_exits_2_and_says_why(quaero, arguments, says):
+def test_what_cannot_be_used_exits_2_and_says_why(quaero, monkeypatch, arguments, says):
+    monkeypatch.chdir(quaero.folder)
     quaero.define(load_step())
 
-    assert says in quaero(*arguments, code=2).stderr
+    assert says in quaero.refusal(*arguments)
 
 
 def test_set_goes_into_config(quaero):

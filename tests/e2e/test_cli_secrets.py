@@ -6,14 +6,16 @@ from base64 import b64encode
 
 import pytest
 
-from tests.e2e.command import note_step
+from tests.e2e.command import Quaero, note_step, with_sample
 
-SECRET = "sk-Xq7/very+Secret&9"  # noqa: S105 - made up
+SECRET = "sk-Xq7/very+Secret&9"
 
 
-@pytest.fixture
-def told(sample):
-    """``sample`` after two runs of a worker that puts the key wherever it can: a good one, and one that fails."""
+@pytest.fixture(scope="module")
+def told(tmp_path_factory):
+    """The sample package after two runs of a worker that puts the key wherever it can; half of its jobs fail."""
+    folder = tmp_path_factory.mktemp("told")
+    sample = Quaero(folder, with_sample(folder / "site"))
     sample("keys", "set", "my_token", stdin=f"{SECRET}\n")
     listed = sample.folder / "broken"
     listed.write_text("bad")
@@ -26,6 +28,7 @@ def test_a_secret_is_in_no_output(told):
     sample, outputs = told
     run = outputs[1].data["id"]
     jobs = sample("jobs", "list", "--parent", run + 1, "--json")
+    outputs = [*outputs, sample("jobs", "show", run)]
     outputs += [jobs, sample("logs", run), sample("logs", run, "--json"), sample("docs", "search", "Written", "--json")]
     outputs += [sample("jobs", "show", job["id"], "--json") for job in jobs.data["items"]]
     outputs += [sample("docs", "show", doc["id"], "--json") for doc in sample.json("docs", "list")["items"]]

@@ -2,77 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-import signal
-from typing import TYPE_CHECKING, Final
-
 from quaero.cli import exits
-from quaero.cli.output import say
-from quaero.cli.progress import line_of
 from quaero.cli.session import Here
-
-if TYPE_CHECKING:
-    from quaero.app import App
-
-LOOK_EVERY_S: Final = 1.0
 
 
 def worker(*, session: Here) -> int:
     """Execute all runs, present and to come, until SIGTERM or Ctrl-C; then finish what runs and leave."""
+    import asyncio
+
+    from quaero.cli.worker_process import work
     from quaero.queue.service_log import configure_service_log
 
     with session.app() as app:
         configure_service_log("info", masker=app.masker)
-        asyncio.run(_work(app))
+        asyncio.run(work(app))
     return exits.OK
-
-
-async def _work(app: App) -> None:
-    engine = app.engine()
-    asked = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        loop.add_signal_handler(number, asked.set)
-    await engine.start()
-    say(f"process {engine.process_id} executes the runs in {app.config.data}; Ctrl-C ends it")
-    runs = OpenRuns(app)
-    watching = asyncio.create_task(runs.watch())
-    waiting = asyncio.create_task(asked.wait())
-    try:
-        await asyncio.wait({waiting, watching}, return_when=asyncio.FIRST_COMPLETED)
-        if watching.done():
-            watching.result()
-    finally:
-        for task in (waiting, watching):
-            task.cancel()
-        await asyncio.gather(waiting, watching, return_exceptions=True)
-        say("stopping: what runs may finish, the rest is given back")
-        await engine.stop()
-        runs.look()
-
-
-class OpenRuns:
-    """Tells of runs that begin or end, whichever process works on them."""
-
-    def __init__(self, app: App) -> None:
-        self._store = app.store
-        self._known: set[int] = set()
-        self._version = -1
-
-    async def watch(self) -> None:
-        while True:
-            version = self._store.data_version()
-            if version != self._version:
-                self._version = version
-                self.look()
-            await asyncio.sleep(LOOK_EVERY_S)
-
-    def look(self) -> None:
-        """One line per change since the last look."""
-        now_open = set(self._store.open_runs())
-        for run_id in sorted(now_open - self._known):
-            run = self._store.run(run_id)
-            say(f"run {run_id} of {run.definition_id} is {run.state.status}")
-        for run_id in sorted(self._known - now_open):
-            say(line_of(self._store.get_job(run_id)))
-        self._known = now_open
