@@ -99,6 +99,7 @@ class App:
         self.services = Services(documents=self.documents, compute=self.compute, clock=self.clock)
         self.workers = StepManager()
         register_workers(self.workers, self.services)
+        self.store.job_types = {w.worker_type: w.job_type for w in self.workers if w.job_type}
         self.definitions = Definitions()
         self.jobs = JobManager()
         self.dispatcher = JobDispatcher(self.jobs, self.definitions, self.random)
@@ -112,7 +113,12 @@ class App:
         """This process's share in the work; to be started inside an event loop."""
         engine, logs = self.config.engine, self.config.logs
         collector = LogCollector(
-            limits=LogLimits(job_head=logs.job_head_lines, job_tail=logs.job_tail_lines, run_lines=logs.run_lines),
+            limits=LogLimits(
+                min_level=logs.level,
+                job_head=logs.job_head_lines,
+                job_tail=logs.job_tail_lines,
+                run_lines=logs.run_lines,
+            ),
             masker=self.masker,
         )
         preparer = DocumentPreparer(

@@ -111,7 +111,7 @@ class LogSettings(_Section):
     """Lines kept of a run, all its jobs together."""
     retention_days: PositiveInt = 7
     """Whole days after which a day's lines are dropped. Days."""
-    level: LogLevel = LogLevel.INFO
+    level: LogLevel = LogLevel.DEBUG
     """Lines below this level are not kept."""
 
 

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, redirect_stderr
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -94,20 +94,22 @@ class Quaero:
     def json(self, *arguments: object, code: int = 0) -> Any:
         return self(*arguments, "--json", code=code).data
 
+    def here(self, *arguments: object, code: int = 0) -> Result:
+        """The same command line in this process, which saves the second that a start takes. For looking only."""
+        out, err = io.StringIO(), io.StringIO()
+        with redirect_stdout(out), redirect_stderr(err), _logging_kept():
+            given = called(["--data", str(self.data), *map(str, arguments)])
+        result = Result(given, out.getvalue(), err.getvalue())
+        assert given == code, result
+        return result
+
+    def ask(self, *arguments: object, code: int = 0) -> Any:
+        """The JSON document that such a command answers."""
+        return self.here(*arguments, "--json", code=code).data
+
     def refusal(self, *arguments: object) -> str:
-        """What is said on standard error by a command that exits 2. In this process, which saves a second."""
-        told = io.StringIO()
-        root = logging.getLogger()
-        handlers, level = root.handlers[:], root.level
-        try:
-            with redirect_stderr(told):
-                code = called(["--data", str(self.data), *map(str, arguments)])
-        finally:
-            root.handlers[:] = handlers
-            root.setLevel(level)
-            structlog.reset_defaults()
-        assert code == 2, told.getvalue()
-        return told.getvalue()
+        """What such a command says on standard error when it exits 2."""
+        return self.here(*arguments, code=2).stderr
 
     @contextmanager
     def started(self, *arguments: object) -> Iterator[Process]:
@@ -137,11 +139,24 @@ class Quaero:
         return path
 
     def newest_run(self) -> Any:
-        return self.json("jobs", "list", "--limit", 1)["items"][0]
+        return self.ask("jobs", "list", "--limit", 1)["items"][0]
 
     def _environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("QUAERO_")}
         return {**kept, "QUAERO_DATA": str(self.data), "COLUMNS": "120", **self.environment}
+
+
+@contextmanager
+def _logging_kept() -> Iterator[None]:
+    """A command sets up logging for its process; here it is not alone."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    try:
+        yield
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
+        structlog.reset_defaults()
 
 
 def with_sample(folder: Path) -> dict[str, str]:

@@ -13,8 +13,8 @@ FACTS = {"id", "source_type", "source_id", "url", "title", "tags"}
 
 
 def test_documents_are_listed_in_pages_without_their_content(finished):
-    first = finished.json("docs", "list", "--limit", 3)
-    second = finished.json("docs", "list", "--limit", 3, "--cursor", first["next"])
+    first = finished.ask("docs", "list", "--limit", 3)
+    second = finished.ask("docs", "list", "--limit", 3, "--cursor", first["next"])
 
     assert set(first["items"][0]) >= FACTS
     assert "content" not in first["items"][0]
@@ -23,14 +23,14 @@ def test_documents_are_listed_in_pages_without_their_content(finished):
 
 
 def test_documents_are_listed_by_tag_and_type(finished):
-    assert len(finished.json("docs", "list", "--tag", "test_job", "--type", "test_job", "--run", 1)["items"]) == 5
-    assert finished.json("docs", "list", "--tag", "nosuch") == {"items": [], "next": None}
+    assert len(finished.ask("docs", "list", "--tag", "test_job", "--type", "test_job", "--run", 1)["items"]) == 5
+    assert finished.ask("docs", "list", "--tag", "nosuch") == {"items": [], "next": None}
 
 
 def test_a_document_is_shown_with_its_content_and_runs(finished):
-    [one] = finished.json("docs", "list", "--limit", 1)["items"]
+    [one] = finished.ask("docs", "list", "--limit", 1)["items"]
 
-    shown = finished.json("docs", "show", one["id"])
+    shown = finished.ask("docs", "show", one["id"])
     text = finished("docs", "show", one["id"]).stdout
 
     assert shown["content"].startswith("# Test job")
@@ -39,8 +39,8 @@ def test_a_document_is_shown_with_its_content_and_runs(finished):
 
 
 def test_search_finds_and_marks_words_and_pages_go_on(finished):
-    first = finished.json("docs", "search", 'title:job "test job"', "--limit", 3)
-    second = finished.json("docs", "search", 'title:job "test job"', "--limit", 3, "--cursor", first["next"])
+    first = finished.ask("docs", "search", 'title:job "test job"', "--limit", 3)
+    second = finished.ask("docs", "search", 'title:job "test job"', "--limit", 3, "--cursor", first["next"])
     text = finished("docs", "search", "seed -nosuch").stdout
 
     assert set(first["items"][0]) >= FACTS
@@ -51,14 +51,14 @@ def test_search_finds_and_marks_words_and_pages_go_on(finished):
 
 
 def test_a_search_without_hits_is_no_error(finished):
-    assert finished.json("docs", "search", "nosuchword") == {"items": [], "next": None}
-    assert finished("docs", "search", "nosuchword").stderr == "nothing found\n"
+    assert finished.ask("docs", "search", "nosuchword") == {"items": [], "next": None}
+    assert finished.here("docs", "search", "nosuchword").stderr == "nothing found\n"
 
 
 def test_why_names_the_run_the_step_and_the_job(finished):
-    [one] = finished.json("docs", "list", "--limit", 1)["items"]
+    [one] = finished.ask("docs", "list", "--limit", 1)["items"]
 
-    lineage = finished.json("docs", "why", one["id"])
+    lineage = finished.ask("docs", "why", one["id"])
     text = finished("docs", "why", one["id"]).stdout
 
     assert (lineage["manager_id"], lineage["step_name"]) == (1, "first")
@@ -83,8 +83,8 @@ def test_what_is_not_there_exits_2_and_says_so(finished, arguments, says):
 
 
 def test_lines_are_numbered_without_holes_and_come_in_pages(finished):
-    first = finished.json("logs", 1, "--limit", 5)
-    rest = finished.json("logs", 1, "--after", first["next"])
+    first = finished.ask("logs", 1, "--limit", 5)
+    rest = finished.ask("logs", 1, "--after", first["next"])
 
     numbers = [line["seq"] for line in first["items"] + rest["items"]]
     assert numbers == list(range(1, len(numbers) + 1))
@@ -100,12 +100,12 @@ def test_a_line_as_text_has_number_time_level_step_message_and_fields(finished):
 
 
 def test_lines_are_narrowed_to_a_level_a_step_or_a_job(finished):
-    step = steps_of(finished.json("jobs", "show", 1))["first"]
-    [failed] = finished.json("jobs", "list", "--parent", step["id"], "--status", "failed")["items"]
+    step = steps_of(finished.ask("jobs", "show", 1))["first"]
+    [failed] = finished.ask("jobs", "list", "--parent", step["id"], "--status", "failed")["items"]
 
-    errors = finished.json("logs", 1, "--level", "error")["items"]
-    of_step = finished.json("logs", step["id"])["items"]
-    of_job = finished.json("logs", 1, "--job", failed["id"])["items"]
+    errors = finished.ask("logs", 1, "--level", "error")["items"]
+    of_step = finished.ask("logs", step["id"])["items"]
+    of_job = finished.ask("logs", 1, "--job", failed["id"])["items"]
 
     assert {line["level"] for line in errors} <= {"error"}
     assert {line["step_id"] for line in of_step} == {step["id"]}

@@ -34,38 +34,38 @@ def test_a_list_of_runs_has_pages(sample):
     for _ in range(2):
         sample("run", file, "--quiet")
 
-    first = sample.json("jobs", "list", "--limit", 1)
-    second = sample.json("jobs", "list", "--limit", 1, "--cursor", first["next"])
+    first = sample.ask("jobs", "list", "--limit", 1)
+    second = sample.ask("jobs", "list", "--limit", 1, "--cursor", first["next"])
 
     assert second["next"] is None
     assert first["items"][0]["id"] > second["items"][0]["id"] == 1
 
 
 def test_children_are_listed_by_status(finished):
-    step = steps_of(finished.json("jobs", "show", 1))["first"]
+    step = steps_of(finished.ask("jobs", "show", 1))["first"]
 
-    failed = finished.json("jobs", "list", "--parent", step["id"], "--status", "failed")["items"]
+    failed = finished.ask("jobs", "list", "--parent", step["id"], "--status", "failed")["items"]
 
     assert len(failed) == step["counters"]["failed"] == 1
     assert failed[0]["error"]["type"] == "TransientError"
 
 
 def test_every_kind_of_job_can_be_shown(finished):
-    run = finished.json("jobs", "show", 1)
-    step = finished.json("jobs", "show", steps_of(run)["first"]["id"])
-    [failed] = finished.json("jobs", "list", "--parent", step["id"], "--status", "failed")["items"]
-    worker = finished.json("jobs", "show", failed["id"])
+    run = finished.ask("jobs", "show", 1)
+    step = finished.ask("jobs", "show", steps_of(run)["first"]["id"])
+    [failed] = finished.ask("jobs", "list", "--parent", step["id"], "--status", "failed")["items"]
+    worker = finished.ask("jobs", "show", failed["id"])
 
     assert [run["kind"], step["kind"], worker["kind"]] == ["manager", "step", "worker"]
     assert set(run["counters"]) == set(step["counters"]) == COUNTERS
     assert worker["config"]["key"].startswith("job-")
     assert [attempt["outcome"] for attempt in worker["attempts"]] == ["failed"]
     for job_id in (1, step["id"], worker["id"]):
-        assert finished("jobs", "show", job_id).stdout
+        assert finished.here("jobs", "show", job_id).stdout
 
 
 def test_a_worker_job_shows_its_payload_and_error_as_text(finished):
-    [failed] = finished.json("jobs", "list", "--parent", 2, "--status", "failed")["items"]
+    [failed] = finished.ask("jobs", "list", "--parent", 2, "--status", "failed")["items"]
 
     text = finished("jobs", "show", failed["id"]).stdout
 
@@ -102,7 +102,7 @@ def test_retry_failed_does_the_failed_jobs_and_what_lies_behind_them(broken):
     assert run["status"] == "completed"
     assert not run["has_errors"]
     # the documents of what was taken over are documents of the new run
-    assert run["document_count"] == len(broken.json("docs", "list", "--run", run["id"])["items"]) == 3 + 3
+    assert run["document_count"] == len(broken.ask("docs", "list", "--run", run["id"])["items"]) == 3 + 3
     assert "nothing failed" in broken.refusal("jobs", "retry-failed", run["id"])
 
 
@@ -121,7 +121,7 @@ def test_resume_from_takes_over_the_steps_before(broken):
 
 def test_rerun_only_creates_the_run_and_prints_its_id(broken):
     new_id = int(broken("jobs", "rerun", 1).stdout)
-    waiting = broken.json("jobs", "show", new_id)
+    waiting = broken.ask("jobs", "show", new_id)
     refused = broken.refusal("jobs", "rerun", 1)
     done = broken.json("run", "--resume", new_id)
 

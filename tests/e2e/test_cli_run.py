@@ -61,7 +61,7 @@ def test_every_finding_is_told_at_its_place_and_nothing_is_made(quaero):
         ["5:1", "error JD012"],
         ["6:1", "error JD020"],
     ]
-    assert quaero.json("jobs", "list") == {"items": [], "next": None}
+    assert quaero.ask("jobs", "list") == {"items": [], "next": None}
 
 
 def test_warnings_are_told_and_the_run_goes_on(quaero):
@@ -108,7 +108,7 @@ def test_relative_paths_start_at_the_folder_of_the_file(quaero):
     run = quaero.json("run", file.name)
 
     assert run["document_count"] == 1
-    assert quaero.json("docs", "list")["items"][0]["title"] == "Alpha"
+    assert quaero.ask("docs", "list")["items"][0]["title"] == "Alpha"
 
 
 def test_what_a_worker_prints_is_not_in_the_json(sample):
@@ -170,6 +170,6 @@ def test_pre_and_post_jobs_run_with_their_own_run(quaero):
 
     run = quaero.json("run", quaero.define('pre_jobs = ["before"]\npost_jobs = ["after"]\n' + load_step()))
 
-    runs = {job["definition_id"]: job for job in quaero.json("jobs", "list")["items"]}
+    runs = {job["definition_id"]: job for job in quaero.ask("jobs", "list")["items"]}
     assert {name: job["status"] for name, job in runs.items()} == dict.fromkeys(("t", "before", "after"), "completed")
     assert runs["before"]["parent_id"] == steps_of(run)["pre_jobs"]["id"]

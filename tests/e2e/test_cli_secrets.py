@@ -27,21 +27,26 @@ def told(tmp_path_factory):
 def test_a_secret_is_in_no_output(told):
     sample, outputs = told
     run = outputs[1].data["id"]
-    jobs = sample("jobs", "list", "--parent", run + 1, "--json")
-    outputs = [*outputs, sample("jobs", "show", run)]
-    outputs += [jobs, sample("logs", run), sample("logs", run, "--json"), sample("docs", "search", "Written", "--json")]
-    outputs += [sample("jobs", "show", job["id"], "--json") for job in jobs.data["items"]]
-    outputs += [sample("docs", "show", doc["id"], "--json") for doc in sample.json("docs", "list")["items"]]
-    outputs.append(sample("doctor", "--json"))
+    jobs = sample.here("jobs", "list", "--parent", run + 1, "--json")
+    outputs = [*outputs, sample.here("jobs", "show", run)]
+    outputs += [
+        jobs,
+        sample("logs", run),
+        sample.here("logs", run, "--json"),
+        sample.here("docs", "search", "Written", "--json"),
+    ]
+    outputs += [sample.here("jobs", "show", job["id"], "--json") for job in jobs.data["items"]]
+    outputs += [sample.here("docs", "show", doc["id"], "--json") for doc in sample.ask("docs", "list")["items"]]
+    outputs.append(sample.here("doctor", "--json"))
 
     assert not [o for o in outputs if SECRET in o.stdout + o.stderr]
-    assert "***" in sample("logs", run).stdout
+    assert "***" in sample.here("logs", run).stdout
 
 
 def test_the_worker_had_the_secret_all_the_same(told):
     sample, _ = told
 
-    lines = sample.json("logs", 1)["items"]
+    lines = sample.ask("logs", 1)["items"]
 
     [begun] = [line for line in lines if line["message"] == "note.begun" and line["fields"]["item"] == "good"]
     assert begun["fields"]["token"] == "***"
@@ -50,7 +55,7 @@ def test_the_worker_had_the_secret_all_the_same(told):
 def test_a_job_record_keeps_the_placeholder(told):
     sample, _ = told
 
-    jobs = sample.json("jobs", "list", "--parent", 2)["items"]
+    jobs = sample.ask("jobs", "list", "--parent", 2)["items"]
 
     assert {job["config"]["token"] for job in jobs} == {"{my_token}"}
 

@@ -26,7 +26,7 @@ def test_a_good_definition_is_valid_and_no_data_folder_is_made(quaero):
 def test_findings_have_file_line_and_column(quaero):
     file = quaero.define(load_step(worker_cont=3) + '[step.b]\ntype = "test_job_generater"\n')
 
-    found = quaero.json("validate", file, code=2)
+    found = quaero.ask("validate", file, code=2)
 
     assert found["next"] is None
     assert [(f["code"], f["severity"], f["line"], f["column"], f["key"]) for f in found["items"]] == [
@@ -40,55 +40,57 @@ def test_findings_have_file_line_and_column(quaero):
 def test_warnings_count_only_when_strict(quaero):
     file = quaero.define(load_step(worker_cont=3))
 
-    quaero("validate", file)
-    quaero("validate", file, "--strict", code=2)
+    quaero.here("validate", file)
+    quaero.here("validate", file, "--strict", code=2)
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
 def test_an_example_of_the_specification_lacks_nothing_but_workers_that_are_not_built(quaero, example):
-    found = quaero.json("validate", example, code=2)["items"]
+    found = quaero.ask("validate", example, code=2)["items"]
 
     assert {f["code"] for f in found if f["severity"] == "error"} == {"JD011"}
     assert all("is not available here" in f["message"] for f in found if f["severity"] == "error")
 
 
 def test_the_shipped_example_is_valid(quaero):
-    assert quaero.json("validate", SELF_INDEX, "--strict") == {"items": [], "next": None}
+    assert quaero.ask("validate", SELF_INDEX, "--strict") == {"items": [], "next": None}
 
 
 def test_files_are_checked_together(quaero):
     one = quaero.define('post_jobs = ["b"]\n' + load_step(), "a")
     two = quaero.define(load_step(), "b")
 
-    quaero("validate", one, two)
-    alone = quaero.json("validate", one, code=2)
-    missing = quaero.json("validate", one, "nosuch.toml", code=2)
+    quaero.here("validate", one, two)
+    alone = quaero.ask("validate", one, code=2)
+    missing = quaero.ask("validate", one, quaero.folder / "nosuch.toml", code=2)
 
     assert [f["code"] for f in alone["items"]] == ["JD042"]
-    assert ("nosuch.toml", "there is no such file") in [(f["file"], f["message"]) for f in missing["items"]]
+    assert (str(quaero.folder / "nosuch.toml"), "there is no such file") in [
+        (f["file"], f["message"]) for f in missing["items"]
+    ]
 
 
 def test_keys_are_set_listed_and_deleted_and_never_shown(quaero):
     quaero("keys", "set", "token", stdin="hidden-value\n")
     quaero("keys", "set", "site", "--plain", stdin="example.org")
 
-    listed = quaero("keys", "list", "--json")
+    listed = quaero.ask("keys", "list")
 
-    assert listed.data == {
+    assert listed == {
         "items": [{"name": "site", "secret": False}, {"name": "token", "secret": True}],
         "next": None,
     }
-    assert "hidden" not in listed.stdout + quaero("keys", "list").stdout
-    quaero("keys", "delete", "token")
+    assert "hidden" not in quaero("keys", "list").stdout
+    quaero.here("keys", "delete", "token")
     assert "no key 'token'" in quaero.refusal("keys", "delete", "token")
     assert "letters" in quaero.refusal("keys", "set", "a b")
 
 
 def test_a_stored_key_is_known_to_validate(quaero):
     file = quaero.define('[step.a]\ntype = "agent"\nagent_type = "keyword_extractor"\ninputs = ["a"]\nmodel = "{m}"\n')
-    before = quaero("validate", file, "--json", code=None).data
+    before = quaero.ask("validate", file)
     quaero("keys", "set", "m", stdin="value")
-    after = quaero("validate", file, "--json", code=None).data
+    after = quaero.ask("validate", file)
 
     assert [f["code"] for f in before["items"]].count("JD050") == 1
     assert "JD050" not in [f["code"] for f in after["items"]]
@@ -96,7 +98,7 @@ def test_a_stored_key_is_known_to_validate(quaero):
 
 def test_worker_types_are_listed_and_described(sample):
     listed = {worker["type"]: worker for worker in sample.json("workers", "list")["items"]}
-    shown = sample.json("workers", "show", "local_dir")
+    shown = sample.ask("workers", "show", "local_dir")
     text = sample("workers", "show", "local_dir").stdout
 
     assert {"agent", "local_dir", "test_job_generator", "sample_note"} <= set(listed)
@@ -122,7 +124,7 @@ def test_the_doctor_finds_nothing_where_all_is_well(finished):
 
 
 def test_the_doctor_works_before_there_is_anything(quaero):
-    assert quaero.json("doctor")["ok"]
+    assert quaero.ask("doctor")["ok"]
     assert not quaero.data.exists()
 
 
@@ -141,7 +143,7 @@ def test_the_doctor_names_what_is_wrong_and_the_fix(quaero):
     wrong = {check["name"]: check["fix"] for check in report["checks"] if not check["ok"]}
     assert set(wrong) == {"key token", "counter drift", "process 1"}
     assert "quaero keys set token" in wrong["key token"]
-    assert "→" in quaero("doctor", code=1).stdout
+    assert "→" in quaero.here("doctor", code=1).stdout
 
 
 def test_the_doctor_shows_a_setting_that_cannot_be_used(quaero):

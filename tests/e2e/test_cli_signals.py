@@ -27,7 +27,7 @@ def killed_in_the_middle(sample, definition):
     """A run whose process was killed while it held jobs."""
     with sample.started("run", definition) as process:
         process.wait_for("step note running")
-        wait_until(lambda: '"note.begun"' in sample("logs", 1, "--json").stdout)
+        wait_until(lambda: '"note.begun"' in sample.here("logs", 1, "--json").stdout)
         process.signal(signal.SIGKILL)
         assert process.end().code == -signal.SIGKILL
 
@@ -44,17 +44,22 @@ def test_ctrl_c_cancels_the_run_and_exits_130(sample, definition):
     assert statuses(ended.data) == {"note": "cancelled", "after": "cancelled"}
 
 
-def test_a_second_ctrl_c_leaves_at_once_and_the_next_process_ends_the_run(sample):
-    # a job that can't be stopped for a while: its handler sits in a thread that computes
-    process_definition = sample.define(load_step(worker_count=1, cpu_ms=600_000))
-    with sample.started("run", process_definition) as process:
-        process.wait_for("step load running")
+def test_a_second_ctrl_c_leaves_at_once_and_the_next_process_ends_the_run(sample, gate):
+    with sample.started("run", sample.define(note_step(wait_for=gate, is_stubborn=True))) as process:
+        process.wait_for("step note running")
+        wait_until(lambda: '"note.begun"' in sample.here("logs", 1, "--json").stdout)
         process.signal(signal.SIGINT)
         process.wait_for("Ctrl-C again")
         process.signal(signal.SIGINT)
         ended = process.end()
 
+    left = sample.ask("jobs", "show", 1)
+    resumed = sample("run", "--resume", "--json", code=130)
+
     assert ended.code == 130
+    assert "quaero run --resume 1" in ended.stderr
+    assert left["status"] == "running"
+    assert resumed.data["status"] == "cancelled"
 
 
 def test_a_request_to_end_drains_and_says_how_to_carry_on(sample, definition, gate):
@@ -85,7 +90,7 @@ def test_a_killed_run_is_finished_by_resume_each_job_once(sample, definition, ga
     assert run["status"] == "completed"
     assert run["counters"]["completed"] == len(ITEMS) + 3
     assert run["document_count"] == len(ITEMS)
-    assert {doc["revision"] for doc in sample.json("docs", "list", "--limit", 50)["items"]} == {1}
+    assert {doc["revision"] for doc in sample.ask("docs", "list", "--limit", 50)["items"]} == {1}
 
 
 def test_a_killed_run_is_finished_by_a_worker_which_drains_when_asked_to_end(sample, definition, gate):
@@ -98,7 +103,7 @@ def test_a_killed_run_is_finished_by_a_worker_which_drains_when_asked_to_end(sam
         ended = worker.end()
 
     assert ended.code == 0
-    assert sample.json("jobs", "show", 1)["counters"]["completed"] == len(ITEMS) + 3
+    assert sample.ask("jobs", "show", 1)["counters"]["completed"] == len(ITEMS) + 3
     assert sample.json("doctor")["ok"]
 
 
@@ -107,7 +112,7 @@ def test_a_killed_run_can_be_cancelled_without_any_process(sample, definition):
 
     sample("jobs", "cancel", 1)
 
-    assert sample.json("jobs", "show", 1)["status"] == "cancelled"
+    assert sample.ask("jobs", "show", 1)["status"] == "cancelled"
 
 
 def test_a_run_cancelled_from_elsewhere_exits_130(sample, definition):
@@ -126,8 +131,8 @@ def test_a_paused_run_starts_nothing_more_until_it_is_resumed(sample, gate):
         process.wait_for("step one running")
         sample("jobs", "pause", 1)
         gate.touch()
-        wait_until(lambda: sample.json("jobs", "show", 1)["steps"][0]["status"] == "completed")
-        paused = sample.json("jobs", "show", 1)
+        wait_until(lambda: sample.ask("jobs", "show", 1)["steps"][0]["status"] == "completed")
+        paused = sample.ask("jobs", "show", 1)
         resumed = sample("jobs", "resume", 1)
         ended = process.end()
 

@@ -1280,11 +1280,38 @@ def test_a_lane_with_keys_keeps_its_place_for_what_a_limit_holds_back(lab: Lab) 
     one_step(lab, made, name="one", limits=Limits(concurrency=1, key="{payload.key}"))
     one_step(lab, [Child(f"m{n}", priority=5) for n in range(4)], name="two")
     first = lab.claim(2)
-    assert sorted(keys(first)) == ["a1", "b1"]
+    assert keys(first) == ["a1", "m0"], "a2 is the best, but its key is in use"
 
     lab.complete(*first)
 
     assert keys(lab.claim(1)) == ["a2"]
+
+
+def test_a_lane_at_its_limit_does_not_hold_up_the_others(lab: Lab) -> None:
+    one_step(lab, [Child(f"a{n}", 9) for n in range(3)], name="one", limits=Limits(concurrency=1))
+    one_step(lab, ["b1", "b2", "b3"], name="two")
+
+    assert keys(lab.claim(1)) == ["a0"]
+    assert keys(lab.claim(1)) == ["b1"]
+    assert keys(lab.claim(5)) == ["b2", "b3"]
+    assert lab.haul.is_dry
+
+
+def test_a_lane_gets_what_another_at_its_limit_leaves(lab: Lab) -> None:
+    one_step(lab, ["a1", "a2", "a3"], name="one", limits=Limits(concurrency=1))
+    one_step(lab, [f"b{n}" for n in range(9)], name="two")
+
+    assert len(lab.claim(8)) == 8
+
+
+def test_the_low_jobs_of_a_lane_do_not_overtake_the_better_ones_of_another(lab: Lab) -> None:
+    one_step(lab, [Child("a9", 9), Child("a1", 1), Child("a0", 0)], name="one")
+    one_step(lab, [Child("b5", 5), Child("b1", 1)], name="two")
+
+    first, second, *more = keys(lab.claim(4))
+
+    assert [first, second] == ["a9", "b5"]
+    assert sorted(more) == ["a1", "b1"]
 
 
 def test_runs_of_one_priority_take_turns(lab: Lab) -> None:

@@ -41,7 +41,7 @@ def test_without_a_file_everything_has_its_default(tmp_path):
     assert config.engine.slots == 128
     assert config.engine.synchronous == "FULL"
     assert config.engine.processes >= 1
-    assert config.logs.level is LogLevel.INFO
+    assert config.logs.level is LogLevel.DEBUG
     assert config.limits == {}
     assert set(config.origins.values()) == {"default", "command line"}
 

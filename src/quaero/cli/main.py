@@ -20,6 +20,7 @@ app = App(
     help="Self-hosted research automation: runs job definitions, keeps what they find as documents.",
     version=quaero.__version__,
     default_parameter=Parameter(negative=()),
+    result_action="return_value",
 )
 app.command(run.run)
 app.command(validate.validate)

@@ -32,6 +32,8 @@ class Demand(msgspec.Struct, kw_only=True):
     """Only runs below these; None: any."""
     types: tuple[str, ...] = ()
     """The worker types this process can run: it is not handed what it can't."""
+    seen_keys: dict[int, str] = {}
+    """Step -> the last limit key looked at; kept by the process from claim to claim."""
     suspect_allowed: bool = True
     """A job that was lost twice may come along: none is in flight here."""
 
@@ -75,28 +77,42 @@ def claim(turn: Turn, demand: Demand, limits_of: LimitsOf) -> Haul:
     """Take up to ``demand.jobs`` jobs and ``demand.steps`` steps to plan."""
     haul = Haul(jobs=[], steps=[])
     left = demand.jobs
-    tried: list[int] = []
-    while True:
-        look = turn.tx.look(demand.roots, demand.types, tried)
-        if look.plannable and demand.steps and not tried:
-            haul.steps = turn.tx.claim_steps(demand.roots, demand.types, demand.steps, demand.process_id)
-        for lane, quota in share(look.lanes, left):
-            jobs = _claim_lane(turn, demand, lane, quota, limits_of, haul)
-            delta = turn.delta(lane.step_id)
-            delta.turn = turn.now
-            if jobs:
-                haul.jobs.append((lane.step_id, jobs))
-                delta.move(State.READY, State.RUNNING, len(jobs))
-                if not (jobs[-1].limit_key or jobs[-1].is_suspect):
-                    delta.priority = jobs[-1].priority
-                left -= len(jobs)
-        tried += [lane.step_id for lane in look.lanes]
-        if left <= 0 or len(look.lanes) < LANES:
-            haul.is_dry = left > 0
-            return haul
+    lanes, plannable = turn.tx.look(demand.roots, demand.types, [])
+    if plannable and demand.steps:
+        haul.steps = turn.tx.claim_steps(demand.roots, demand.types, demand.steps, demand.process_id)
+    spent: list[int] = []
+    while left > 0 and lanes:
+        top = max(lane.priority for lane in lanes)
+        # What a lane has below the next lane's best must wait for that one.
+        floor = max((lane.priority for lane in lanes if lane.priority < top), default=None)
+        for lane, quota in share([lane for lane in lanes if lane.priority == top], left):
+            jobs = _claim_lane(turn, demand, lane, quota, floor, limits_of, haul)
+            left -= len(jobs)
+            if not jobs or len(jobs) >= lane.ready or (len(jobs) < quota and floor is None):
+                spent.append(lane.step_id)
+        is_over = len(lanes) < LANES and all(lane.step_id in spent for lane in lanes)
+        lanes = [] if is_over or not left else turn.tx.look(demand.roots, demand.types, spent).lanes
+    haul.is_dry = left > 0
+    return haul
 
 
-def _claim_lane(turn: Turn, demand: Demand, lane: Lane, quota: int, limits_of: LimitsOf, haul: Haul) -> list[Claimed]:
+def _claim_lane(
+    turn: Turn, demand: Demand, lane: Lane, quota: int, floor: int | None, limits_of: LimitsOf, haul: Haul
+) -> list[Claimed]:
+    jobs = _within_limits(turn, demand, lane, quota, floor, limits_of, haul)
+    delta = turn.delta(lane.step_id)
+    delta.turn = turn.now
+    if jobs:
+        haul.jobs.append((lane.step_id, jobs))
+        delta.move(State.READY, State.RUNNING, len(jobs))
+        if not (jobs[-1].limit_key or jobs[-1].is_suspect):
+            delta.priority = jobs[-1].priority
+    return jobs
+
+
+def _within_limits(
+    turn: Turn, demand: Demand, lane: Lane, quota: int, floor: int | None, limits_of: LimitsOf, haul: Haul
+) -> list[Claimed]:
     try:
         limits = limits_of(turn, lane.step_id)
     except (msgspec.MsgspecError, QuaeroError) as error:
@@ -104,19 +120,22 @@ def _claim_lane(turn: Turn, demand: Demand, lane: Lane, quota: int, limits_of: L
         log.warning("claim.skipped", step_id=lane.step_id, error=str(error))
         return []
     if not limits.is_limited:
-        return _take(turn, demand, lane, quota)
+        return _take(turn, demand, lane, quota, floor)
     common = _Bucket(turn, limits.worker_type, "", [limits.server] if limits.own.key else [limits.server, limits.own])
     quota = common.allows(quota, haul)
     if not limits.own.key:
-        jobs = _take(turn, demand, lane, quota) if quota else []
+        jobs = _take(turn, demand, lane, quota, floor) if quota else []
         common.take(len(jobs))
         return jobs
     jobs = []
-    for key in turn.tx.ready_keys(lane.step_id, KEYS_AT_ONCE):
+    keys = turn.tx.ready_keys(lane.step_id, demand.seen_keys.get(lane.step_id, ""), KEYS_AT_ONCE)
+    # With more keys than that, the next look goes on behind them, so that none waits behind blocked ones for ever.
+    demand.seen_keys[lane.step_id] = keys[-1] if len(keys) == KEYS_AT_ONCE else ""
+    for key in keys:
         bucket = _Bucket(turn, limits.worker_type, key, [limits.own])
         count = bucket.allows(quota - len(jobs), haul)
         if count:
-            got = _take(turn, demand, lane, count, key)
+            got = _take(turn, demand, lane, count, floor, key)
             bucket.take(len(got))
             jobs += got
     if limits.server != Limits():
@@ -124,13 +143,15 @@ def _claim_lane(turn: Turn, demand: Demand, lane: Lane, quota: int, limits_of: L
     return jobs
 
 
-def _take(turn: Turn, demand: Demand, lane: Lane, count: int, limit_key: str | None = None) -> list[Claimed]:
+def _take(
+    turn: Turn, demand: Demand, lane: Lane, count: int, floor: int | None, limit_key: str | None = None
+) -> list[Claimed]:
     jobs: list[Claimed] = []
     if lane.has_suspect and demand.suspect_allowed:
         jobs = turn.tx.claim_suspect(lane.step_id, demand.process_id, limit_key)
         demand.suspect_allowed = not jobs
     if count > len(jobs):
-        jobs += turn.tx.claim_jobs(lane.step_id, count - len(jobs), demand.process_id, limit_key)
+        jobs += turn.tx.claim_jobs(lane.step_id, count - len(jobs), demand.process_id, limit_key, floor)
     return jobs
 
 

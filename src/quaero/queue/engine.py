@@ -125,6 +125,7 @@ class Engine:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._commands: list[tuple[Callable[[Turn], Any], Future[Any] | None]] = []
         self._has_loud = False
+        self._seen_keys: dict[int, str] = {}
         self._planning: dict[int, asyncio.Task[None]] = {}
         self._asked_jobs = 0
         self._asked_steps = 0
@@ -180,6 +181,9 @@ class Engine:
         """
         self.is_draining = True
         self._pool.release_claimed()
+        if self.crash is None and self.trouble is None:
+            # What a claim under way brings arrives before the answer, and is given back like the rest.
+            await self.write(_nothing, quiet=True)
         for task in list(self._planning.values()):
             task.cancel("drain")
         self.flush()
@@ -294,6 +298,7 @@ class Engine:
             steps=steps,
             roots=self._roots,
             types=self._types,
+            seen_keys=self._seen_keys,
             suspect_allowed=not self._pool.holds_suspect,
         )
 
@@ -321,6 +326,8 @@ class Engine:
             self._pool.add(step_id, jobs)
         for claimed in posted.haul.steps:
             self._start_planning(claimed)
+        if self.is_draining and posted.haul.jobs:
+            self._pool.release_claimed()
         for future, answer in posted.answers:
             if isinstance(answer, QuaeroError):
                 future.set_exception(answer)

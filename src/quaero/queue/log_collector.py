@@ -33,6 +33,8 @@ _now_ns = time.time_ns
 class LogLimits(msgspec.Struct, frozen=True, kw_only=True):
     """How many lines are kept: of one job, of a run that has too many, and in memory."""
 
+    min_level: LogLevel = LogLevel.DEBUG
+    """Lines below it are not kept."""
     job_head: int = 10_000
     """Stored as they come."""
     job_tail: int = 1_000
@@ -69,6 +71,7 @@ class AttemptLog(msgspec.Struct):
     held: int = 0
     tail: deque[tuple[int, bytes]] | None = None
     closed: bool = False
+    warnings: int = 0
 
     def emit(self, level: LogLevel, event: str, fields: dict[str, Any]) -> None:
         self.put(level.rank, event, fields)
@@ -88,6 +91,10 @@ class AttemptLog(msgspec.Struct):
     def put(self, rank: int, event: str, fields: Mapping[str, Any]) -> None:
         """Encode here, then buffer or hand over."""
         collector = self.collector
+        if rank < collector.min_rank:
+            return
+        if rank == _WARNING:
+            self.warnings += 1
         line = self.encode(rank, event, fields)
         if get_ident() != collector.thread:
             collector.hand_over(self, rank, line)
@@ -153,6 +160,7 @@ class LogCollector:
         batch gets its first line, so that the engine flushes it in time."""
         self.limits = limits or LogLimits()
         self.job_head = self.limits.job_head
+        self.min_rank = self.limits.min_level.rank
         self.thread = get_ident()
         self.foreign: deque[tuple[AttemptLog, int, bytes]] = deque()
         """Lines of other threads. Appended by them, emptied by the loop thread: both ends are atomic."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from quaero.model.log import LogLevel
 from quaero.model.status import StatusReason
 from quaero.ports.jobs import RunRow, State, StepRow
 from quaero.queue.flow import is_active, is_blocked, run_ending, step_ending
@@ -79,6 +80,8 @@ class JobMonitor:
         message = f"{total_failed} of {total} jobs failed"
         if tolerance.failure_action == "stop_all":
             self._jobs.stop_run(turn, run_id, StatusReason.TOLERANCE, message)
-        elif tolerance.failure_action == "mark_warning" and not run.warned:
+        elif not run.warned:
             turn.tx.set_run_flags(run_id, {"warned": 1, "message": message})
-            turn.event("job.warning", run_id, run_id, message=message)
+            turn.log_run(run, LogLevel.WARNING, "run.tolerance_hit", "run", message=message)
+            if tolerance.failure_action == "mark_warning":
+                turn.event("job.warning", run_id, run_id, message=message)

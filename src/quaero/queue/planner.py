@@ -22,7 +22,7 @@ from quaero.queue.children import Children
 from quaero.queue.context import CURRENT_JOB, CancelToken, JobContext
 from quaero.queue.dispatcher import JobDispatcher
 from quaero.queue.log_collector import AttemptLog, LogCollector
-from quaero.queue.step_info import StepInfo, config_of, reads_by_default
+from quaero.queue.step_info import Reveal, StepInfo, config_of, reads_by_default
 from quaero.queue.step_manager import StepManager
 from quaero.queue.turn import Turn
 
@@ -41,7 +41,7 @@ class StepPlanner:
         dispatcher: JobDispatcher,
         documents: DocumentStore,
         collector: LogCollector,
-        reveal: Callable[[str], str],
+        reveal: Reveal,
         write: Write,
         now: Callable[[], int],
     ) -> None:
@@ -75,7 +75,7 @@ class StepPlanner:
             planned, digest = await self._expand(held, info, worker.plan(config, **arguments))
             log.close()
             await self._write(
-                lambda turn: self._dispatcher.seal(turn, held, planned=planned, warnings=0, plan_hash=digest)
+                lambda turn: self._dispatcher.seal(turn, held, planned=planned, warnings=log.warnings, plan_hash=digest)
             )
         finally:
             log.close()

@@ -20,7 +20,8 @@ from quaero.queue.job_manager import Definitions
 from quaero.queue.step_manager import StepManager, Worker
 from quaero.queue.turn import Turn
 
-Reveal = Callable[[str], str]
+Reveal = Callable[[str, Mapping[str, Any]], str]
+"""Text and ``[config]`` -> the text with its secrets."""
 
 
 class StepInfo:
@@ -97,13 +98,13 @@ class StepInfo:
 
         What a crawled page says is never looked at for placeholders.
         """
-        return self._reveal(text) if text in self._secrets.values() else text
+        return self._reveal(text, self.definition.config) if text in self._secrets.values() else text
 
     def _with_secrets(self, payload: dict[str, Any]) -> dict[str, Any]:
         # Only a field that carries the parameter of its own name, unchanged, is filled in.
         for name, value in self._secrets.items():
             if payload.get(name) == value:
-                payload[name] = _map_texts(value, self._reveal)
+                payload[name] = _map_texts(value, lambda text: self._reveal(text, self.definition.config))
         return payload
 
 
@@ -197,7 +198,7 @@ def config_of(
     if not info.step.raw:
         for reference in find_in(parameters):
             if reference.kind != "config":
-                reveal(str(reference))
+                reveal(str(reference), info.definition.config)
         parameters = resolve_config(parameters, info.definition.config)
         for reference in find_in(parameters):
             if reference.kind == "config":

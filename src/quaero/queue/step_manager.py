@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel
@@ -39,8 +39,6 @@ class Worker:
     description: str = ""
     documents: tuple[str, ...] = ()
     """Source types it writes."""
-    capabilities: frozenset[str] = field(default_factory=frozenset)
-    """What a process must offer to run its jobs (``browser``)."""
     example: str = ""
     """A step in TOML, shown by ``quaero workers show``."""
 

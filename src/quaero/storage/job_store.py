@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,6 +35,8 @@ class SqlJobStore:
         self._readers = Readers(path)
         self._writing = threading.Lock()
         self._decoded: dict[tuple[str, int], JobDefinition] = {}
+        self.job_types: Mapping[str, str] = {}
+        """Worker type -> what one of its jobs is called, where that is another name."""
 
     @property
     def readers(self) -> Readers:
@@ -172,7 +174,7 @@ class SqlJobStore:
             percent=round(counters.percent, 1),
             document_count=documents,
             message=facts[6],
-            cancel_requested_at=_time(facts[4]),
+            cancel_requested_at=_time(facts[4]) if reason_of(facts[9]) is StatusReason.USER else None,
             paused_at=_time(facts[5]),
             config=self.definition_of(row[0]).config,
         )
@@ -203,7 +205,7 @@ class SqlJobStore:
         definition = self.definition_of(step.manager_id)
         return Job(
             **_common(row),
-            job_type=step.worker_type,
+            job_type=self.job_types.get(step.worker_type, step.worker_type),
             name=f"{step.name} {row[0]}",
             step_id=step.id,
             step_name=step.name,

@@ -38,6 +38,7 @@ from quaero.storage.sqlite import Connection, Row
 from quaero.storage.statements import statements
 
 SQL = statements("sqlite", "jobs")
+LOWEST = -(2**63)
 _claimed = msgspec.json.Decoder(list[Claimed])
 _lanes = msgspec.json.Decoder(list[Lane])
 _attempts = msgspec.json.Decoder(list[tuple[int, int]])
@@ -341,10 +342,13 @@ class SqlJobTransaction:
             self._run("claim", rows=as_json([c.id for c in claimed]), process_id=process_id, now=self._now)
         return claimed
 
-    def claim_jobs(self, step_id: int, limit: int, process_id: int, limit_key: str | None = None) -> list[Claimed]:
+    def claim_jobs(
+        self, step_id: int, limit: int, process_id: int, limit_key: str | None = None, floor: int | None = None
+    ) -> list[Claimed]:
+        params = {"step_id": step_id, "limit": limit, "floor": LOWEST if floor is None else floor}
         if limit_key is None:
-            return self._claim("peek_jobs", process_id, step_id=step_id, limit=limit)
-        return self._claim("peek_keyed_jobs", process_id, step_id=step_id, limit=limit, limit_key=limit_key)
+            return self._claim("peek_jobs", process_id, **params)
+        return self._claim("peek_keyed_jobs", process_id, **params, limit_key=limit_key)
 
     def claim_suspect(self, step_id: int, process_id: int, limit_key: str | None = None) -> list[Claimed]:
         return self._claim("peek_suspect", process_id, step_id=step_id, limit_key=limit_key)
@@ -368,8 +372,8 @@ class SqlJobTransaction:
 
     # limits
 
-    def ready_keys(self, step_id: int, limit: int) -> list[str]:
-        return [row[0] for row in self._all("ready_keys", step_id=step_id, limit=limit)]
+    def ready_keys(self, step_id: int, after: str, limit: int) -> list[str]:
+        return [row[0] for row in self._all("ready_keys", step_id=step_id, after=after, limit=limit)]
 
     def limiters(self, name: str, keys: Sequence[str]) -> dict[str, Limiter]:
         return {row[0]: Limiter(*row) for row in self._all("limiters", name=name, rows=as_json(keys))}

@@ -9,6 +9,7 @@ import secrets
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -199,21 +200,23 @@ class SecretResolver:
         self._environ = environ
         self._masker = masker
 
-    def reveal(self, text: str) -> str:
+    def reveal(self, text: str, config: Mapping[str, object] = MappingProxyType({})) -> str:
         """``text`` with its references resolved and doubled braces made single.
+
+        ``config`` is the definition's: the last place where a name that looks like an API key is looked for.
 
         Raises:
             BadData: a reference names nothing; says which and how to set it.
             ConfigError: a stored secret can't be opened.
         """
-        return str(resolve(text, self._value))
+        return str(resolve(text, lambda reference: self._value(reference, config)))
 
-    def _value(self, reference: Reference) -> str:
+    def _value(self, reference: Reference, config: Mapping[str, object]) -> str:
         match reference.kind:
             case "env":
                 return self._variable(reference)
             case "key":
-                return self._key(reference)
+                return self._key(reference, config)
             case "config":
                 raise BadData(f"{reference}: [config] has no such name; add it to the job definition")
 
@@ -224,9 +227,9 @@ class SecretResolver:
         self._masker.add(value)
         return value
 
-    def _key(self, reference: Reference) -> str:
+    def _key(self, reference: Reference, config: Mapping[str, object]) -> str:
         name = reference.name
-        found = find_key(name, environment=self._environ, stored=self._keys.find, config={})
+        found = find_key(name, environment=self._environ, stored=self._keys.find, config=config)
         if found is None:
             raise BadData(f"{reference}: no key of this name; store it with: quaero keys set {name}")
         # A key that was deleted in between counts as secret.

@@ -23,6 +23,8 @@ class Config(BaseModel, extra="forbid", frozen=True):
     """Jobs end when this file is there."""
     fail_while: str = ""
     """While this file is there, the jobs of the items it lists fail."""
+    is_stubborn: bool = False
+    """Jobs that wait don't heed a request to stop."""
     token: str = ""
 
 
@@ -30,21 +32,23 @@ class Payload(BaseModel, frozen=True):
     key: str
     wait_for: str
     fail_while: str
+    is_stubborn: bool
     token: str
 
 
 def plan(config: Config) -> list[Payload]:
-    return [
-        Payload(key=item, wait_for=config.wait_for, fail_while=config.fail_while, token=config.token)
-        for item in config.items
-    ]
+    return [Payload(key=item, **config.model_dump(exclude={"items"})) for item in config.items]
 
 
 async def execute(job: JobContext, payload: Payload) -> JobOutcome:
     job.log.info("note.begun", item=payload.key, token=payload.token)
     logging.getLogger("sample").warning("the token is %s", payload.token)
     while payload.wait_for and not Path(payload.wait_for).exists():
-        await asyncio.sleep(0.01)
+        try:
+            await asyncio.sleep(0.01)
+        except asyncio.CancelledError:
+            if not payload.is_stubborn:
+                raise
     if payload.fail_while and _is_listed(payload):
         raise BadData(f"{payload.key} is broken, {payload.token}")
     note = draft(

@@ -52,7 +52,7 @@ SELECT r.id, r.definition_id, r.revision, r.root_id, r.parent_step, r.rerun_of, 
 -- Of one definition, oldest first; child runs and post runs count as well.
 SELECT r.id, r.definition_id, r.revision, r.root_id, r.parent_step, r.rerun_of, r.name, r.log_day, j.status, j.reason,
        j.priority, r.queued, r.failing, r.warned, r.stop_reason, r.paused_at, r.deadline, r.message
-  FROM jobs AS j INDEXED BY jobs_open_runs JOIN runs AS r ON r.id = j.id
+  FROM jobs AS j INDEXED BY jobs_open_runs CROSS JOIN runs AS r ON r.id = j.id
  WHERE j.kind = 0 AND j.status < 3 AND r.definition_id = :definition_id
  ORDER BY j.id;
 
@@ -272,7 +272,7 @@ SELECT (SELECT json_group_array(json_array(l.id, l.manager_id, l.priority, l.rea
 SELECT json_group_array(json_array(r.id, r.attempt + 1, r.failures, r.depth, r.priority, r.limit_key,
                                    r.rescues >= 2, io.payload))
   FROM (SELECT id, attempt, failures, depth, priority, limit_key, rescues FROM jobs INDEXED BY jobs_ready
-         WHERE parent_id = :step_id AND kind = 2 AND status = 0 AND rescues < 2
+         WHERE parent_id = :step_id AND kind = 2 AND status = 0 AND rescues < 2 AND priority >= :floor
          ORDER BY priority DESC, available_at, id LIMIT :limit) AS r
   JOIN job_io AS io ON io.id = r.id;
 
@@ -280,7 +280,7 @@ SELECT json_group_array(json_array(r.id, r.attempt + 1, r.failures, r.depth, r.p
 SELECT json_group_array(json_array(r.id, r.attempt + 1, r.failures, r.depth, r.priority, r.limit_key,
                                    r.rescues >= 2, io.payload))
   FROM (SELECT id, attempt, failures, depth, priority, limit_key, rescues FROM jobs INDEXED BY jobs_keyed
-         WHERE parent_id = :step_id AND limit_key = :limit_key AND status = 0 AND rescues < 2
+         WHERE parent_id = :step_id AND limit_key = :limit_key AND status = 0 AND rescues < 2 AND priority >= :floor
          ORDER BY priority DESC, available_at, id LIMIT :limit) AS r
   JOIN job_io AS io ON io.id = r.id;
 
@@ -314,7 +314,7 @@ SELECT p.id, p.attempt + 1, p.failures, p.manager_id
 -- The distinct limit keys with ready jobs, by jumping from key to key in the index.
 WITH RECURSIVE keys (limit_key) AS (
   SELECT min(limit_key) FROM jobs INDEXED BY jobs_keyed
-   WHERE parent_id = :step_id AND status = 0 AND limit_key IS NOT NULL
+   WHERE parent_id = :step_id AND status = 0 AND limit_key IS NOT NULL AND limit_key > :after
   UNION ALL
   SELECT (SELECT min(j.limit_key) FROM jobs AS j INDEXED BY jobs_keyed
            WHERE j.parent_id = :step_id AND j.status = 0 AND j.limit_key IS NOT NULL AND j.limit_key > keys.limit_key)
@@ -468,7 +468,8 @@ SELECT j.id FROM jobs AS j INDEXED BY jobs_children
  ORDER BY j.id LIMIT :limit;
 
 -- name: run_facts
-SELECT r.definition_id, r.revision, r.rerun_of, r.name, r.stop_at, r.paused_at, r.message, r.log_day, r.parent_step
+SELECT r.definition_id, r.revision, r.rerun_of, r.name, r.stop_at, r.paused_at, r.message, r.log_day, r.parent_step,
+       r.stop_reason
   FROM runs AS r WHERE r.id = :id;
 
 -- name: run_counters
