@@ -301,10 +301,22 @@ class Lab:
     # jobs
 
     def _claim(
-        self, jobs: int, steps: int, process: int | None = None, *, suspects: bool = True, types: Sequence[str] = TYPES
+        self,
+        jobs: int,
+        steps: int,
+        process: int | None = None,
+        *,
+        suspects: bool = True,
+        types: Sequence[str] = TYPES,
+        seen_keys: dict[int, str] | None = None,
     ) -> Haul:
         demand = Demand(
-            process_id=process or self.me, jobs=jobs, steps=steps, types=tuple(types), suspect_allowed=suspects
+            process_id=process or self.me,
+            jobs=jobs,
+            steps=steps,
+            types=tuple(types),
+            suspect_allowed=suspects,
+            seen_keys={} if seen_keys is None else seen_keys,
         )
         with self.turn() as turn:
             self.haul = claim(turn, demand, self.limits_of)

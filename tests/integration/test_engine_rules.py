@@ -1372,6 +1372,31 @@ def test_a_limit_with_a_key_holds_for_each_key(lab: Lab) -> None:
     assert lab.slots_in_use() == {}
 
 
+def test_a_job_whose_limit_key_is_empty_is_a_key_of_its_own(lab: Lab) -> None:
+    run = one_step(lab, [Child("1", limit_key=""), Child("2", limit_key="")], limits=Limits(concurrency=1, key="x"))
+
+    assert keys(lab.claim()) == ["1"]
+    lab.drive()
+    lab.rescue(dead=[lab.me])
+    lab.drive()
+
+    assert lab.outcome(run) == ("completed", None)
+
+
+def test_more_keys_than_one_look_takes_in_are_all_served(lab: Lab) -> None:
+    made = [Child(f"{n:03}", limit_key=f"{n:03}") for n in range(600)] + [
+        Child(f"{n:03} again", limit_key=f"{n:03}") for n in range(300)
+    ]
+    one_step(lab, made, limits=Limits(concurrency=1, key="{payload.key}"))
+
+    seen = {}
+    claimed = []
+    for _ in range(4):
+        claimed += lab.claim(1000, seen_keys=seen)
+
+    assert len(claimed) == 600
+
+
 def test_the_servers_limit_holds_for_all_steps_of_a_type(tmp_path: Path) -> None:
     lab = Lab("sqlite", tmp_path, server={"work": Limits(concurrency=3)})
     made = [Child(f"{host}{n}", limit_key=host) for host in "ab" for n in range(3)]

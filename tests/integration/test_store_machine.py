@@ -201,7 +201,13 @@ class StoreMachine(RuleBasedStateMachine):
             self.plans[c.id, c.attempt] = process
 
     @precondition(lambda self: self.plans)
-    @rule(pick=picks, count=st.integers(0, 4), again=st.booleans(), priority=st.integers(0, 2), keep=st.booleans())
+    @rule(
+        pick=picks,
+        count=st.integers(0, 4),
+        again=st.booleans(),
+        priority=st.integers(0, 2),
+        keep=st.sampled_from([False, False, True]),
+    )
     def plan(self, pick: int, count: int, priority: int, *, again: bool, keep: bool) -> None:
         """A chunk, maybe the same once more, maybe the last one."""
         held = Held(*chosen(list(self.plans), pick))
@@ -375,6 +381,20 @@ class StoreMachine(RuleBasedStateMachine):
         tables = ("jobs", "steps", "runs", "job_io", "attempts", "documents", "document_runs")
         return [sorted(map(repr, self.lab.rows(f"SELECT * FROM {table}"))) for table in tables]
 
+    @rule(pick=picks, ends=st.lists(st.sampled_from(ENDS), min_size=1, max_size=4), rounds=st.integers(1, 3))
+    def carry_on(self, pick: int, ends: list[str], rounds: int) -> None:
+        """What processes do most of the time: plan all there is, run all there is."""
+        for _ in range(rounds):
+            self.claim_steps(pick, 4)
+            while self.plans:
+                self.plan(pick, 2, 0, again=False, keep=False)
+                for held in list(self.plans):
+                    if next(s for s in self.model.steps if s.id == held[0]).why_stopped is not None:
+                        self.plan_ends_badly(list(self.plans).index(held), "given up")
+            self.claim(pick, 1000, suspects=True)
+            while self.held:
+                self.finish([(n, end) for n, end in enumerate(ends)], twice=False)
+
     # processes
 
     @rule(pick=picks, how=st.sampled_from(["killed", "expired"]))
@@ -410,7 +430,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.lab.me = self.processes[0]
 
     @precondition(lambda self: self.claimable())
-    @rule(times=st.sampled_from([2, 3, 10]))
+    @rule(times=st.sampled_from([1, 2, 2, 2, 10]))
     def crash_again_and_again(self, times: int) -> None:
         for _ in range(times):
             self.claim(0, 1000, suspects=True)

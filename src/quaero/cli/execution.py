@@ -10,9 +10,9 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from quaero.cli import exits
 from quaero.cli.output import say
@@ -26,7 +26,10 @@ if TYPE_CHECKING:
     from quaero.queue.engine import Engine
     from quaero.queue.turn import Turn
 
+T = TypeVar("T")
+
 SHOW_EVERY_S: Final = 0.2
+LAST_WAIT_S: Final = 0.5
 _ENDINGS: Final = (signal.SIGTERM, signal.SIGHUP)
 
 
@@ -36,7 +39,7 @@ def execute(app: App, run_id: int, *, quiet: bool = False) -> int:
     try:
         with stdout_kept_clean():
             _heard_in_service_log(app)
-            left_by = asyncio.run(Execution(app, run_id, progress).run())
+            left_by = run_loop(Execution(app, run_id, progress).run())
     finally:
         progress.close()
     if left_by is not None:
@@ -151,6 +154,22 @@ class Execution:
                 self._version = version
                 self._forest = read_forest(self._app.store, self._root)
             self._progress.show(self._forest, str(engine.trouble) if engine.trouble else "")
+
+
+def run_loop(main: Coroutine[Any, Any, T]) -> T:
+    """As ``asyncio.run``, but a job that heeds no cancellation, or its thread, is not waited for."""
+    loop = asyncio.new_event_loop()
+    try:
+        asyncio.set_event_loop(loop)
+        return loop.run_until_complete(main)
+    finally:
+        if left := asyncio.all_tasks(loop):
+            for task in left:
+                task.cancel()
+            loop.run_until_complete(asyncio.wait(left, timeout=LAST_WAIT_S))
+        asyncio.set_event_loop(None)
+        if not asyncio.all_tasks(loop):
+            loop.close()
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 from cyclopts import App, CycloptsError, Group, Parameter
 
@@ -43,7 +43,7 @@ def launch(
     return command(*bound.args, **bound.kwargs, **extra) or exits.OK
 
 
-def main() -> None:
+def main() -> NoReturn:
     """The entry point."""
     for stream in (sys.stdout, sys.stderr):
         # A file name may hold what the terminal's encoding can't say.
@@ -55,7 +55,9 @@ def main() -> None:
         # Whoever read us has gone; the interpreter must not complain while it closes the stream.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = exits.BROKEN_PIPE
-    sys.exit(code)
+    sys.stderr.flush()
+    # Every command has closed what it opened; a job's thread that does not end must not keep the process.
+    os._exit(code)
 
 
 def called(arguments: Sequence[str]) -> int:

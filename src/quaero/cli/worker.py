@@ -8,12 +8,11 @@ from quaero.cli.session import Here
 
 def worker(*, session: Here) -> int:
     """Execute all runs, present and to come, until SIGTERM or Ctrl-C; then finish what runs and leave."""
-    import asyncio
-
+    from quaero.cli.execution import run_loop
     from quaero.cli.worker_process import work
     from quaero.queue.service_log import configure_service_log
 
     with session.app() as app:
         configure_service_log("info", masker=app.masker)
-        asyncio.run(work(app))
+        run_loop(work(app))
     return exits.OK

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from typing import TYPE_CHECKING, Final
 
@@ -21,7 +22,7 @@ async def work(app: App) -> None:
     asked = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        loop.add_signal_handler(number, asked.set)
+        loop.add_signal_handler(number, _asked_to_end, asked, number)
     await engine.start()
     say(f"process {engine.process_id} executes the runs in {app.config.data}; Ctrl-C ends it")
     runs = OpenRuns(app)
@@ -35,9 +36,16 @@ async def work(app: App) -> None:
         for task in (waiting, watching):
             task.cancel()
         await asyncio.gather(waiting, watching, return_exceptions=True)
-        say("stopping: what runs may finish, the rest is given back")
+        say("stopping: what runs may finish, the rest is given back; asked again, it leaves at once")
         await engine.stop()
         runs.look()
+
+
+def _asked_to_end(asked: asyncio.Event, number: signal.Signals) -> None:
+    if asked.is_set():
+        # Asked a second time: what runs here will be taken over as from a process that died.
+        os._exit(128 + number)
+    asked.set()
 
 
 class OpenRuns:

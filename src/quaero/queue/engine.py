@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import Future
 from functools import partial
 from random import Random
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 import structlog
@@ -36,6 +36,7 @@ from quaero.queue.wakeup import WakeUp
 from quaero.queue.work import Posted, Work
 from quaero.queue.writer import Writer
 
+T = TypeVar("T")
 log = structlog.get_logger("quaero.engine")
 
 STOP_CLAIMING = 0.6
@@ -143,6 +144,7 @@ class Engine:
         self._waiting_for: dict[int, list[asyncio.Future[None]]] = {}
         self._sweeping: set[int] = set()
         self._sweeps: set[asyncio.Task[None]] = set()
+        self._running_aside: set[asyncio.Future[Any]] = set()
         self.process_id = 0
         self.is_draining = False
         self.refused = 0
@@ -204,7 +206,7 @@ class Engine:
         background = [*self._tasks, *self._sweeps]
         for task in background:
             task.cancel()
-        await asyncio.gather(*background, return_exceptions=True)
+        await asyncio.gather(*background, *self._running_aside, return_exceptions=True)
         self.flush()
         process_id = self.process_id
         try:
@@ -581,14 +583,20 @@ class Engine:
 
     async def _audit(self) -> None:
         """Recount a few steps a minute, in a snapshot; mend what differs. Drop log files past their time."""
-        loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(self._limits.audit_s * self._random.uniform(0.8, 1.2))
             after = self._audit_cursor
-            suspected, self._audit_cursor = await loop.run_in_executor(None, self._store.drifting, after, AUDIT_STEPS)
+            suspected, self._audit_cursor = await self._aside(partial(self._store.drifting, after, AUDIT_STEPS))
             await self.write(partial(mend, suspected=suspected), quiet=True)
             oldest = day_of(self._clock.now() - self._limits.log_retention_days * DAY_US)
-            await loop.run_in_executor(None, self._logs.drop_days_before, oldest, self._store.open_log_days())
+            await self._aside(partial(self._logs.drop_days_before, oldest, self._store.open_log_days()))
+
+    async def _aside(self, work: Callable[[], T]) -> T:
+        """In a thread. This process does not leave before it has ended: it uses the store."""
+        running = asyncio.get_running_loop().run_in_executor(None, work)
+        self._running_aside.add(running)
+        running.add_done_callback(self._running_aside.discard)
+        return await asyncio.shield(running)
 
 
 def _nothing(turn: Turn) -> None:

@@ -8,6 +8,7 @@ import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from itertools import islice
+from time import monotonic
 from typing import Any, cast
 
 import msgspec
@@ -26,7 +27,11 @@ from quaero.queue.step_info import Reveal, StepInfo, config_of, reads_by_default
 from quaero.queue.step_manager import StepManager
 from quaero.queue.turn import Turn
 
-CHUNK = 2_000
+FIRST_CHUNK = 1_000
+CHUNK = 10_000
+"""A chunk is one commit. The first ones are small, so that work starts at once; the keys of a large step lie all over
+their index, and the more of them a commit brings, the fewer pages it writes for each."""
+SLOW_PLAN_S = 0.25
 HOUR_US = 3_600_000_000
 Write = Callable[[Callable[[Turn], Any]], Awaitable[Any]]
 
@@ -98,14 +103,16 @@ class StepPlanner:
         if hasattr(plan, "__aiter__"):
             async for payload in cast("AsyncIterator[BaseModel]", plan):
                 chunks.children.add(payload)
-                if len(chunks.children) >= CHUNK:
+                if chunks.is_due:
                     await chunks.send()
         elif plan is None:
             raise BadData(f"plan of {info.context.worker_type} returned nothing; it must return its payloads")
         else:
             iterator = iter(cast("Iterable[BaseModel]", plan))
             while chunks.fill(iterator):
-                await chunks.send()
+                await asyncio.sleep(0)
+                if chunks.is_due:
+                    await chunks.send()
         return await chunks.finish()
 
     async def insert(self, held: Held, batch: ChildBatch) -> None:
@@ -140,7 +147,7 @@ def is_fresh(policy: CachePolicy, made_at: int, now: int) -> bool:
 
 
 class _Chunks:
-    """The chunks of one plan: at most one is being written while the next is gathered."""
+    """The growing chunks of one plan: at most one is being written while the next is gathered."""
 
     def __init__(self, planner: StepPlanner, held: Held, children: Children) -> None:
         self.children = children
@@ -149,12 +156,20 @@ class _Chunks:
         self._writing: asyncio.Future[None] | None = None
         self._digest = hashlib.blake2b(digest_size=16)
         self._planned = 0
+        self._size = FIRST_CHUNK
+        self._begun = monotonic()
+
+    @property
+    def is_due(self) -> bool:
+        """The chunk is full, or a slow plan has kept its first job waiting long enough."""
+        waited = monotonic() - self._begun > SLOW_PLAN_S
+        return len(self.children) >= self._size or (waited and len(self.children) > 0)
 
     def fill(self, payloads: Iterator[BaseModel]) -> bool:
-        """Gather up to a chunk; False when the plan is at its end."""
+        """Gather a slice; False when the plan is at its end."""
         add = self.children.add
         count = 0
-        for payload in islice(payloads, CHUNK - len(self.children)):
+        for payload in islice(payloads, FIRST_CHUNK):
             add(payload)
             count += 1
         return count > 0
@@ -166,6 +181,8 @@ class _Chunks:
         if self._writing is not None:
             await self._writing
         self._writing = asyncio.ensure_future(self._planner.insert(self._held, batch))
+        self._size = min(CHUNK, self._size * 2)
+        self._begun = monotonic()
         await asyncio.sleep(0)
 
     async def finish(self) -> tuple[int, str]:

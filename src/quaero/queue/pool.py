@@ -27,6 +27,7 @@ from quaero.queue.masking import Masker
 from quaero.queue.retry import JobTimeout, describe, judge
 from quaero.queue.step_info import StepBook, StepInfo
 
+CLOSE_S = 1.0
 SLICE_S = 0.002
 """Uninterrupted work after which a slot lets the loop breathe."""
 SWEEP_S = 0.05
@@ -217,14 +218,15 @@ class WorkerPool:
                 self._stop(slot, reason)
 
     async def close(self) -> None:
-        """End the slots. Jobs still running are left to the fence."""
+        """End the slots. Jobs still running are left to the fence; one that heeds no cancellation is not waited for."""
         self.is_closed = True
         if self._sweeper is not None:
             self._sweeper.cancel()
         tasks = [slot.task for slot in self._slots if slot.task is not None]
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        if tasks:
+            await asyncio.wait(tasks, timeout=CLOSE_S)
 
     # slots
 

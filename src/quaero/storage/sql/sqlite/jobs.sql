@@ -314,7 +314,7 @@ SELECT p.id, p.attempt + 1, p.failures, p.manager_id
 -- The distinct limit keys with ready jobs, by jumping from key to key in the index.
 WITH RECURSIVE keys (limit_key) AS (
   SELECT min(limit_key) FROM jobs INDEXED BY jobs_keyed
-   WHERE parent_id = :step_id AND status = 0 AND limit_key IS NOT NULL AND limit_key > :after
+   WHERE parent_id = :step_id AND status = 0 AND limit_key IS NOT NULL AND limit_key >= :after
   UNION ALL
   SELECT (SELECT min(j.limit_key) FROM jobs AS j INDEXED BY jobs_keyed
            WHERE j.parent_id = :step_id AND j.status = 0 AND j.limit_key IS NOT NULL AND j.limit_key > keys.limit_key)
