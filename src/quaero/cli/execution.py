@@ -42,8 +42,10 @@ def execute(app: App, run_id: int, *, quiet: bool = False) -> int:
             left_by = run_loop(Execution(app, run_id, progress).run())
     finally:
         progress.close()
-    if left_by is not None:
-        say(f"run {run_id} is not over; carry on with: quaero run --resume {run_id}")
+    still_open = _open_runs(app, app.store.run(run_id).root_id)
+    if left_by is not None and still_open:
+        # Draining may have ended it all the same.
+        say(f"run {still_open[0]} is not over; carry on with: quaero run --resume {still_open[0]}")
         return 128 + left_by
     return exit_code(app, run_id)
 
@@ -101,7 +103,7 @@ class Execution:
     async def _all_ended(self, engine: Engine) -> None:
         """The run itself, then whatever its end has started."""
         await engine.finished(self._root)
-        while still_open := [r.id for r in self._app.store.runs_of_root(self._root) if not r.state.is_terminal]:
+        while still_open := _open_runs(self._app, self._root):
             await engine.finished(still_open[0])
 
     # signals
@@ -154,6 +156,10 @@ class Execution:
                 self._version = version
                 self._forest = read_forest(self._app.store, self._root)
             self._progress.show(self._forest, str(engine.trouble) if engine.trouble else "")
+
+
+def _open_runs(app: App, root_id: int) -> list[int]:
+    return [run.id for run in app.store.runs_of_root(root_id) if not run.state.is_terminal]
 
 
 def run_loop(main: Coroutine[Any, Any, T]) -> T:

@@ -64,18 +64,20 @@ class Connection:
 
     def execute(self, sql: str, params: Mapping[str, Any] | tuple[Any, ...] = ()) -> apsw.Cursor:
         self.statements += 1
-        with translated(self.path):
+        try:
             return self._db.execute(sql, params)
+        except apsw.Error as error:
+            raise _translation(self.path, error) from error
 
     def fetch_all(self, sql: str, params: Mapping[str, Any] | tuple[Any, ...] = ()) -> list[Row]:
         self.statements += 1
-        with translated(self.path):
+        try:
             return self._db.execute(sql, params).fetchall()
+        except apsw.Error as error:
+            raise _translation(self.path, error) from error
 
     def fetch_one(self, sql: str, params: Mapping[str, Any] | tuple[Any, ...] = ()) -> Row | None:
-        self.statements += 1
-        with translated(self.path):
-            rows = self._db.execute(sql, params).fetchall()
+        rows = self.fetch_all(sql, params)
         return rows[0] if rows else None
 
     def fetch_value(self, sql: str, params: Mapping[str, Any] | tuple[Any, ...] = ()) -> Any:
@@ -154,19 +156,26 @@ def translated(path: Path) -> Iterator[None]:
     """Turns the driver's refusals into errors that name the file and the way out."""
     try:
         yield
-    except apsw.FullError as error:
-        raise StoreUnavailable(f"{path}: the disk is full; free some space, the work goes on by itself") from error
-    except (apsw.ReadOnlyError, apsw.PermissionsError) as error:
-        raise StoreUnavailable(f"{path}: can't be written; give this user write access to the folder") from error
-    except apsw.CantOpenError as error:
-        raise StoreUnavailable(f"{path}: can't be opened ({error}); check that the folder is writable") from error
-    except apsw.BusyError as error:
-        message = f"{path}: another process has held the write lock for {BUSY_TIMEOUT_S:g} s"
-        raise StoreUnavailable(message) from error
-    except apsw.IOError as error:
-        raise StoreUnavailable(f"{path}: the disk failed ({error})") from error
-    except (apsw.CorruptError, apsw.NotADBError) as error:
-        raise StoreUnavailable(f"{path}: not a usable database ({error}); restore the folder from a backup") from error
+    except apsw.Error as error:
+        raise _translation(path, error) from error
+
+
+def _translation(path: Path, error: apsw.Error) -> Exception:
+    """What the driver refused, as an error of ours; one that is no fault of the disk or file stays what it is."""
+    for kinds, message in _REFUSALS:
+        if isinstance(error, kinds):
+            return StoreUnavailable(f"{path}: {message.format(error=error)}")
+    return error
+
+
+_REFUSALS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] = (
+    (apsw.FullError, "the disk is full; free some space, the work goes on by itself"),
+    ((apsw.ReadOnlyError, apsw.PermissionsError), "can't be written; give this user write access to the folder"),
+    (apsw.CantOpenError, "can't be opened ({error}); check that the folder is writable"),
+    (apsw.BusyError, f"another process has held the write lock for {BUSY_TIMEOUT_S:g} s"),
+    (apsw.IOError, "the disk failed ({error})"),
+    ((apsw.CorruptError, apsw.NotADBError), "not a usable database ({error}); restore the folder from a backup"),
+)
 
 
 def refuse_network_file_system(folder: Path) -> None:
