@@ -194,7 +194,7 @@ def register_workers(workers: StepManager, services: Services) -> None:
     for point in sorted(entry_points(group=WORKERS), key=lambda p: p.name):
         try:
             register = point.load()
-        except ImportError as error:
+        except (ImportError, AttributeError, SyntaxError) as error:
             package = point.dist.name if point.dist else point.value
             raise ConfigError(f"worker {point.name!r} of package {package} can't be loaded: {error}") from error
         register(workers, services)

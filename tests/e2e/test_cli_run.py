@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.e2e.command import load_step, note_step, statuses, steps_of
 
+SELF_INDEX = Path(__file__).parents[2] / "examples" / "self-index.toml"
 BROKEN = '[step.a]\ntype = "test_job_generator"\nworker_count = "x"\ndepends = "nowhere"\n'
 
 
@@ -109,6 +112,22 @@ def test_relative_paths_start_at_the_folder_of_the_file(quaero):
 
     assert run["document_count"] == 1
     assert quaero.ask("docs", "list")["items"][0]["title"] == "Alpha"
+
+
+def test_the_shipped_example_classifies_and_reads_again_only_what_changed(quaero):
+    notes = quaero.folder / "notes"
+    notes.mkdir()
+    (notes / "lease.md").write_text("# Lease\n\nA lease ends a process's claim.\n")
+    (notes / "test_a.py").write_text("def test_a():\n    assert True\n")
+
+    first = quaero.json("run", SELF_INDEX, "--set", f"dir={notes}")
+    (notes / "lease.md").write_text("# Lease\n\nRenewed.\n")
+    quaero("run", SELF_INDEX, "--set", f"dir={notes}", "--quiet")
+
+    revisions = {doc["title"]: doc["revision"] for doc in quaero.ask("docs", "list")["items"]}
+    assert statuses(first) == dict.fromkeys(("files", "classify", "keywords"), "completed")
+    assert revisions == {"Lease": 2, "test_a.py": 1}
+    assert [hit["title"] for hit in quaero.ask("docs", "search", "tag:category:test")["items"]] == ["test_a.py"]
 
 
 def test_what_a_worker_prints_is_not_in_the_json(sample):

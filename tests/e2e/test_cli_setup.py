@@ -186,5 +186,14 @@ def test_version_and_help_are_on_standard_output(quaero):
     assert quaero("jobs").stdout.startswith("Usage: quaero jobs")
 
 
+def test_a_package_whose_worker_cannot_be_loaded_is_named(sample):
+    (sample.folder / "site" / "quaero_sample.py").write_text("")
+
+    told = sample("workers", "list", code=2).stderr
+
+    assert "worker 'sample_note' of package" in told
+    assert "quaero" in told
+
+
 def test_an_unknown_command_exits_2(quaero):
     assert 'Unknown command "runn"' in quaero("runn", code=2).stderr

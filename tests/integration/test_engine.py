@@ -45,6 +45,7 @@ def test_cancel_reaches_running_and_queued_jobs_within_two_seconds(tmp_path):
         await engine.start()
         run_id = await start(app, engine, probe(3_000))
         await asyncio.to_thread(started.wait, 10)
+        await asyncio.to_thread(wait_until, lambda: app.store.steps(run_id)[0].sealed)
         asked = time.monotonic()
         await engine.write(lambda turn: app.jobs.cancel(turn, run_id))
         async with asyncio.timeout(10):

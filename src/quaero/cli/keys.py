@@ -7,6 +7,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
+from quaero.cli.exits import UsageError
 from quaero.cli.session import Here, Json
 
 app = App(name="keys", help="Keys and secrets that definitions use as {name}.")
@@ -62,6 +63,9 @@ def _value(name: str) -> str:
     if sys.stdin.isatty():
         from getpass import getpass
 
-        return getpass(f"Value of {name}: ")
+        try:
+            return getpass(f"Value of {name}: ")
+        except EOFError:
+            raise UsageError(f"no value was given; key {name} stays as it was") from None
     text = sys.stdin.buffer.read().decode("utf-8", "surrogateescape")
     return text.removesuffix("\n").removesuffix("\r")

@@ -14,7 +14,7 @@ from quaero.errors import BadData
 from quaero.ports.jobs import Child, ChildBatch
 from quaero.queue.step_info import StepInfo
 
-KEY_BYTES = 12
+KEY_BYTES = 9
 LONGEST_KEY = 200
 
 
@@ -87,5 +87,5 @@ class Children:
 
 
 def digest(body: bytes) -> str:
-    """A short text that is the same for the same bytes (96 bits)."""
+    """A short text that is the same for the same bytes (72 bits)."""
     return b2a_base64(blake2b(body, digest_size=KEY_BYTES).digest(), newline=False).decode()

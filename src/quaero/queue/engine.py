@@ -44,6 +44,8 @@ FENCE = 0.8
 """Parts of a lease: a process that could not renew stops claiming, then cancels its handlers, before it ends."""
 SWITCH_S = 0.0005
 LINES_S = 0.02
+LEAVE_S = 10.0
+"""How long a process that ends waits for its last writes."""
 FLAGS_S = 1.0
 TELL_S = 0.2
 FIRST_LOOK_S = 1.0
@@ -183,9 +185,8 @@ class Engine:
         """
         self.is_draining = True
         self._pool.release_claimed()
-        if self.crash is None and self.trouble is None:
-            # What a claim under way brings arrives before the answer, and is given back like the rest.
-            await self.write(_nothing, quiet=True)
+        # What a claim under way brings arrives before the answer, and is given back like the rest.
+        await self._write_in_time(_nothing)
         for task in list(self._planning.values()):
             task.cancel("drain")
         self.flush()
@@ -209,12 +210,10 @@ class Engine:
         await asyncio.gather(*background, *self._running_aside, return_exceptions=True)
         self.flush()
         process_id = self.process_id
-        try:
-            # In one turn commands go before outcomes: signed off there, this process would have its last ones refused.
-            await self.write(_nothing)
-            await self.write(lambda turn: self._sign_off(turn, process_id))
-        except StoreUnavailable as error:
-            log.warning("engine.not_signed_off", error=str(error))
+        # In one turn commands go before outcomes: signed off there, this process would have its last ones refused.
+        written = await self._write_in_time(_nothing)
+        if not (written and await self._write_in_time(lambda turn: self._sign_off(turn, process_id))):
+            log.warning("engine.not_signed_off", process_id=process_id)
         for timer in (self._flush_due, self._due_timer):
             if timer is not None:
                 timer.cancel()
@@ -222,6 +221,15 @@ class Engine:
         await asyncio.get_running_loop().run_in_executor(None, self._writer.close)
         self._wake_up.tell(self._ports)
         self._wake_up.close()
+
+    async def _write_in_time(self, command: Callable[[Turn], Any]) -> bool:
+        """False when the store can't be written: this process ends all the same, and others rescue what it held."""
+        try:
+            async with asyncio.timeout(0 if self.crash or self.trouble else LEAVE_S):
+                await self.write(command, quiet=True)
+        except (StoreUnavailable, TimeoutError):
+            return False
+        return True
 
     def _sign_off(self, turn: Turn, process_id: int) -> None:
         release(turn, process_id, self._book.limits, self._dispatcher.job_monitor.children_failed)
