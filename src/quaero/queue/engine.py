@@ -224,8 +224,10 @@ class Engine:
 
     async def _write_in_time(self, command: Callable[[Turn], Any]) -> bool:
         """False when the store can't be written: this process ends all the same, and others rescue what it held."""
+        if self.crash is not None:
+            return False
         try:
-            async with asyncio.timeout(0 if self.crash or self.trouble else LEAVE_S):
+            async with asyncio.timeout(LEAVE_S if self.trouble is None else 0):
                 await self.write(command, quiet=True)
         except (StoreUnavailable, TimeoutError):
             return False
