@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests import compute_calls as calls
-from tests.waiting import wait_until
 
 from quaero import errors
 from quaero.errors import BadData, Cancel, RetryAfter, Snooze, TransientError
 from quaero.model.definition import Finding
 from quaero.queue.compute import ProcessCompute
+from tests import compute_calls as calls
+from tests.waiting import wait_until
 
 PROC = Path("/proc")
 ROOT = Path(__file__).parents[2]

@@ -437,6 +437,15 @@ class StoreMachine(RuleBasedStateMachine):
             self.claim(0, 1000, suspects=True)
             self.lose_process(0, "killed")
 
+    @precondition(lambda self: self.claimable() or self.held)
+    @rule(kind=st.sampled_from(ENDS))
+    def a_zombie_reports_while_others_run_its_job(self, kind: str) -> None:
+        self.claim(0, 1000, suspects=True)
+        self.lose_process(0, "expired")
+        self.claim(1, 1000, suspects=True)
+        if self.stale:
+            self.a_stale_outcome_changes_nothing(0, kind)
+
     # stopping and time
 
     def runs_with(self, *, over: bool) -> list[MRun]:

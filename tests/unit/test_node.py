@@ -10,10 +10,10 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from tests.waiting import wait_until
 
 from quaero.queue import node
 from quaero.queue.node import NodeIdentity, SystemClock, is_gone, this_node
+from tests.waiting import wait_until
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 

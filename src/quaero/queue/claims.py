@@ -92,7 +92,7 @@ def claim(turn: Turn, demand: Demand, limits_of: LimitsOf) -> Haul:
                 spent.append(lane.step_id)
         is_over = len(lanes) < LANES and all(lane.step_id in spent for lane in lanes)
         lanes = [] if is_over or not left else turn.tx.look(demand.roots, demand.types, spent).lanes
-    haul.is_dry = left > 0
+    haul.is_dry = left > 0 and not any(demand.seen_keys.get(step_id) for step_id in spent)
     return haul
 
 

@@ -33,6 +33,10 @@ class JobDispatcher:
         self.job_monitor = JobMonitor(jobs, definitions, self._run_ended)
         self.step_monitor = StepMonitor(jobs, self._step_ended)
 
+    def rolled_back(self) -> None:
+        """What was learnt in the turn did not happen."""
+        self._definitions.forget()
+
     # starting
 
     def execute(self, turn: Turn, definition: JobDefinition, source: str, library: Library) -> int:

@@ -145,6 +145,7 @@ class Engine:
         self._told_at = 0.0
         self._waiting_for: dict[int, list[asyncio.Future[None]]] = {}
         self._sweeping: set[int] = set()
+        self._sweep_again: set[int] = set()
         self._sweeps: set[asyncio.Task[None]] = set()
         self._running_aside: set[asyncio.Future[Any]] = set()
         self.process_id = 0
@@ -438,7 +439,9 @@ class Engine:
 
     def _stopped(self, run_id: int) -> None:
         """A run, or one of its steps, is to end: tell what runs here, sweep what is pending."""
-        if self._loop is not None and run_id not in self._sweeping:
+        if run_id in self._sweeping:
+            self._sweep_again.add(run_id)
+        elif self._loop is not None:
             self._sweeping.add(run_id)
             task = self._loop.create_task(self._sweep(run_id))
             self._sweeps.add(task)
@@ -453,6 +456,9 @@ class Engine:
             log.warning("engine.sweep_given_up", run_id=run_id, error=str(error))
         finally:
             self._sweeping.discard(run_id)
+            if run_id in self._sweep_again:
+                self._sweep_again.discard(run_id)
+                self._stopped(run_id)
 
     def _stop_here(self, steps: set[int]) -> None:
         self._pool.stop_steps(lambda info: info.context.step_id in steps, "cancel")

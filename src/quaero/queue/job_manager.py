@@ -41,6 +41,10 @@ class Definitions:
             self._known[key] = _decoder.decode(turn.tx.definition(*key))
         return self._known[key]
 
+    def forget(self) -> None:
+        """After a turn that was rolled back: a revision pinned in it may become another definition's."""
+        self._known.clear()
+
     def decode(self, key: tuple[str, int], body: bytes) -> JobDefinition:
         if key not in self._known:
             self._known[key] = _decoder.decode(body)

@@ -113,12 +113,14 @@ class Writer:
             try:
                 posted = self._turn(work)
             except StoreUnavailable as error:
+                self._dispatcher.rolled_back()
                 self._troubled(error)
                 if self._stop.wait(nap):
                     _refuse(work, error)
                     return
                 nap = min(nap * 2, LONGEST_NAP_S)
             except Exception as error:  # noqa: BLE001 - one bad item must not take the batch with it; it is recorded
+                self._dispatcher.rolled_back()
                 self._write_apart(work, error)
                 return
             else:
@@ -203,6 +205,7 @@ class Writer:
         except StoreUnavailable:
             raise
         except QuaeroError as error:
+            self._dispatcher.rolled_back()
             answer = error
         if future is not None:
             answers.append((future, answer))

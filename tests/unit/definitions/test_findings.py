@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from tests.unit.definitions.worlds import HEADER, found, known, load
 
 CRAWL = '[step.fetch]\ntype = "crawler"\nstart_urls = ["https://example.org"]\n'

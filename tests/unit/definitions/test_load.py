@@ -6,7 +6,6 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from tests.unit.definitions.worlds import HEADER, MODELS, Folder, Model, examples, found, load, world
 
 from quaero.definitions.catalog import TYPES
 from quaero.definitions.context import KnownDefinition, WorkerSpec, peek
@@ -16,6 +15,7 @@ from quaero.definitions.overrides import override_config, parse_value
 from quaero.definitions.steps import STEP_KEYS
 from quaero.errors import ConfigError, InvalidDefinition
 from quaero.model.definition import CachePolicy, JobDefinition, Limits, Rate, RetryPolicy, StepDefinition, StepFilter
+from tests.unit.definitions.worlds import HEADER, MODELS, Folder, Model, examples, found, load, world
 
 CRAWL = '[step.fetch]\ntype = "crawler"\nstart_urls = ["https://example.org"]\n'
 MAIL = '[step.mail]\ntype = "email"\nto = "x"\n'
