@@ -47,15 +47,15 @@ class Children:
             BadData: the payload can't be stored, or is of another model than the worker's.
         """
         body = self._body(payload)
-        if not self._is_plain:
-            child = self._child(body)
-            self._batch.rows.append(child)
-            self._batch.payloads.append(body)
-            return child.key
-        key = digest(body)
-        self._batch.keys.append(key)
-        self._batch.payloads.append(body)
-        return key
+        batch = self._batch
+        batch.payloads.append(body)
+        if self._is_plain:
+            key = b2a_base64(blake2b(body, digest_size=KEY_BYTES).digest(), newline=False).decode()
+            batch.keys.append(key)
+            return key
+        child = self._child(body)
+        batch.rows.append(child)
+        return child.key
 
     def spawn(self, payload: BaseModel, *, depth: int, spawned_by: int) -> None:
         """One more job made by a job."""

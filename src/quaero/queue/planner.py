@@ -28,7 +28,7 @@ from quaero.queue.step_manager import StepManager
 from quaero.queue.turn import Turn
 
 FIRST_CHUNK = 1_000
-CHUNK = 10_000
+CHUNK = 20_000
 """A chunk is one commit. The first ones are small, so that work starts at once; the keys of a large step lie all over
 their index, and the more of them a commit brings, the fewer pages it writes for each."""
 SLOW_PLAN_S = 0.25

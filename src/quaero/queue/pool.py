@@ -35,8 +35,8 @@ UNACKNOWLEDGED = 6_000
 """Outcomes on their way to the store at which slots wait."""
 FLUSH_S = 0.01
 """How long an outcome waits for company."""
-TARGET_S = 0.03
-"""A claim brings about this much work: two turns of 10 ms, and some to go on with while one is written."""
+TARGET_S = 0.05
+"""A claim brings about this much work: some turns of 10 ms, and enough to go on with while one is written."""
 
 Prepare = Callable[..., Any]
 """Encodes an outcome's documents in the job's own frame (``DocumentPreparer.prepare``)."""

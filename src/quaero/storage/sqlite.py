@@ -23,8 +23,8 @@ Row = tuple[Any, ...]
 BUSY_TIMEOUT_S = 30.0
 BUSY_NAP_S = 0.0003
 """Our own naps while another process writes: the library's grow to 100 ms."""
-CHECKPOINT_PAGES = 10_000
-"""At most about 40 MB of write-ahead log before it is carried over."""
+CHECKPOINT_PAGES = 25_000
+"""At most about 100 MB of write-ahead log before it is carried over."""
 _NETWORK = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "fuse.sshfs", "fuse.rclone"})
 
 
