@@ -39,7 +39,7 @@ bench: setup
 	@$(BIN)/python benchmarks/engine.py --backend sqlite
 
 soak: setup
-	@$(BIN)/pytest tests/chaos -m soak --timeout=0
+	@$(BIN)/pytest tests -m soak --timeout=0
 
 clean:
 	@rm -rf .venv .demo build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
