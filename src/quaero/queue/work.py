@@ -30,10 +30,6 @@ class Work(msgspec.Struct):
     is_loud: bool = True
     """Its commands may have made something that falls due."""
 
-    @property
-    def is_empty(self) -> bool:
-        return not (self.commands or self.done or self.ended or (self.logs and self.logs.lines) or self.demand)
-
 
 class Posted(msgspec.Struct):
     """What a committed turn hands back."""

@@ -110,9 +110,6 @@ class SqlJobTransaction:
             raise NotFound(f"definition {definition_id!r} has no revision {revision}")
         return str(body).encode()
 
-    def definition_source(self, definition_id: str, revision: int) -> str:
-        return str(self._value("definition_source", id=definition_id, revision=revision) or "")
-
     def newest_revision(self, definition_id: str) -> int | None:
         revision = self._value("newest_revision", id=definition_id)
         return None if revision is None else int(revision)

@@ -18,9 +18,6 @@ VALUES (:id, :revision, :hash, :source, :body, :now);
 -- name: definition
 SELECT body FROM definitions WHERE id = :id AND revision = :revision;
 
--- name: definition_source
-SELECT source FROM definitions WHERE id = :id AND revision = :revision;
-
 -- name: add_manager_job
 INSERT OR IGNORE INTO jobs (id, kind, manager_id, parent_id, child_key, status, priority, created_at)
 VALUES (:id, 0, :id, :parent_step, :child_key, 1, :priority, :now);
@@ -416,10 +413,6 @@ SELECT :origin, coalesce(:after, (SELECT max(e.seq) FROM events AS e WHERE e.ori
 -- The newest event of an origin stays: its number is where the next one goes on.
 DELETE FROM events WHERE ts < :before
    AND seq < (SELECT max(e.seq) FROM events AS e WHERE e.origin = events.origin);
-
--- name: events_after
-SELECT e.seq, e.ts, e.type, e.manager_id, e.job_id, e.data FROM events AS e
- WHERE e.origin = :origin AND e.seq > :after ORDER BY e.seq LIMIT :limit;
 
 -- name: recount
 SELECT c.status, count(*) FROM jobs AS c INDEXED BY jobs_children WHERE c.parent_id = :step_id GROUP BY c.status;
