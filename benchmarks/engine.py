@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -26,6 +27,7 @@ import apsw
 from rich.console import Console
 from rich.table import Table
 
+import postgres_server
 from quaero.config import load
 from quaero.storage.sqlite import file_system_of
 from targets import Measured, rows_of
@@ -34,7 +36,8 @@ HERE = Path(__file__).parent
 MOUNTS = Path("/proc/self/mounts")
 TIMEOUT_S = 600
 WIDTH = 132
-NOT_BUILT = 2
+NO_SERVER = 2
+SERVER_SETTINGS = {"shared_buffers": "512MB", "max_wal_size": "4GB"}
 IN_MEMORY = frozenset({"tmpfs", "ramfs"})
 
 
@@ -76,6 +79,11 @@ def best(*parts: str) -> Reduce:
 def share(part: str, *of: str) -> Reduce:
     """Percent of the fastest of others: the ratio of the medians, and the range of the alternating runs' ratios."""
     return lambda samples: _ratio(samples, part, _fastest(samples, of), lambda ratio: ratio * 100)
+
+
+def times(part: str, of: str) -> Reduce:
+    """How many times as fast as another."""
+    return lambda samples: _ratio(samples, part, of, lambda ratio: ratio)
 
 
 def loss(part: str, of: str) -> Reduce:
@@ -167,24 +175,52 @@ GROUPS: dict[str, Group] = {
 }
 
 
+POSTGRES_GROUPS: dict[str, Group] = {
+    "drain": Group(
+        {**GROUPS["drain"].parts, "two": Part("drain_in_processes", (50_000, 2), (20_000, 2))},
+        {
+            **GROUPS["drain"].figures,
+            "drain_two_ratio": times("two", "engine"),
+            "wal_bytes_per_job": plain("engine", "wal_bytes"),
+            "wal_bytes_whole": plain("engine", "wal_bytes_whole"),
+        },
+    ),
+    "cpu100": Group(GROUPS["cpu100"].parts, {"cpu100_jobs_per_s": plain("engine", "per_s")}),
+}
+"""Where a group has more, or other, figures on PostgreSQL."""
+
+
 def main() -> int:
     options = _options()
-    if options.backend == "postgres":
-        print("--backend postgres: PostgreSQL is not built yet; measure --backend sqlite", file=sys.stderr)
-        return NOT_BUILT
+    if options.backend == "sqlite":
+        return _measure(options, server=None)
+    try:
+        with postgres_server.server(settings=SERVER_SETTINGS) as server:
+            return _measure(options, server)
+    except postgres_server.PostgresUnavailable as error:
+        print(f"--backend postgres: {error}", file=sys.stderr)
+        return NO_SERVER
+
+
+def _measure(options: argparse.Namespace, server: str | None) -> int:
     about = machine(options.folder)
+    groups = GROUPS
+    if server is not None:
+        groups = {**GROUPS, **POSTGRES_GROUPS}
+        about["server"] = ", ".join(f"{k} {v}" for k, v in postgres_server.settings_of(server).items())
     figures: dict[str, Measured] = {}
     samples: dict[str, Samples] = {}
     failed: list[str] = []
     for name in options.only:
         try:
-            samples[name] = measured(GROUPS[name], options.runs, quick=options.quick, folder=options.folder, name=name)
+            place = Place(options.folder, server)
+            samples[name] = measured(groups[name], options.runs, quick=options.quick, place=place, name=name)
         except (RunFailed, subprocess.TimeoutExpired) as error:
             print(f"{name}: {error}", file=sys.stderr)
             failed.append(name)
             continue
-        figures |= {key: reduce(samples[name]) for key, reduce in GROUPS[name].figures.items()}
-    show(about, figures, runs=options.runs, quick=options.quick)
+        figures |= {key: reduce(samples[name]) for key, reduce in groups[name].figures.items()}
+    show(about, figures, runs=options.runs, quick=options.quick, backend=options.backend)
     if failed:
         print(f"no result: {', '.join(failed)}")
     if options.json:
@@ -194,22 +230,33 @@ def main() -> int:
     return 1 if failed else 0
 
 
-def measured(group: Group, runs: int, *, quick: bool, folder: Path, name: str) -> Samples:
+@dataclass(frozen=True)
+class Place:
+    """Where the data lies: a folder, and with PostgreSQL a server."""
+
+    folder: Path
+    server: str | None
+
+
+def measured(group: Group, runs: int, *, quick: bool, place: Place, name: str) -> Samples:
     """Every part so many times, in turn."""
     samples: Samples = {part: [] for part in group.parts}
     for number in range(runs):
         for key, part in group.parts.items():
             print(f"{name}: {key}, run {number + 1} of {runs}", file=sys.stderr, flush=True)
-            samples[key].append(_run(part.scenario, part.quick if quick else part.full, folder))
+            samples[key].append(_run(part.scenario, part.quick if quick else part.full, place))
     return samples
 
 
-def _run(scenario: str, arguments: tuple[object, ...], folder: Path) -> dict[str, float]:
-    """One run in a process and a folder of its own."""
-    data = Path(tempfile.mkdtemp(prefix="quaero-benchmark-", dir=folder))
+def _run(scenario: str, arguments: tuple[object, ...], place: Place) -> dict[str, float]:
+    """One run in a process, a folder and a database of its own."""
+    data = Path(tempfile.mkdtemp(prefix="quaero-benchmark-", dir=place.folder))
     script = HERE / "scenarios.py"
     environment = {k: v for k, v in os.environ.items() if k not in {"QUAERO_DATA", "QUAERO_DATABASE"}}
-    try:
+    with ExitStack() as stack:
+        stack.callback(shutil.rmtree, data, ignore_errors=True)
+        if place.server is not None:
+            environment["QUAERO_DATABASE"] = stack.enter_context(postgres_server.empty_database(place.server))
         done = subprocess.run(
             [sys.executable, str(script), scenario, str(data), *map(str, arguments)],
             stdout=subprocess.PIPE,
@@ -218,8 +265,6 @@ def _run(scenario: str, arguments: tuple[object, ...], folder: Path) -> dict[str
             env=environment,
             check=False,
         )
-    finally:
-        shutil.rmtree(data, ignore_errors=True)
     if done.returncode:
         raise RunFailed(f"{scenario} {arguments} failed (exit {done.returncode}); its error stands above")
     figures: dict[str, float] = json.loads(done.stdout)
@@ -262,14 +307,14 @@ def _processor() -> str:
     return models[0] if models else platform.machine()
 
 
-def show(about: Mapping[str, str], figures: Mapping[str, Measured], *, runs: int, quick: bool) -> None:
+def show(about: Mapping[str, str], figures: Mapping[str, Measured], *, runs: int, quick: bool, backend: str) -> None:
     console = Console(width=WIDTH, highlight=False)
-    table = Table(title="Quaero engine benchmark" + (", quick" if quick else ""), title_justify="left")
+    table = Table(title=f"Quaero engine benchmark, {backend}" + (", quick" if quick else ""), title_justify="left")
     table.add_column("work")
     for heading in (f"median of {runs}", "min–max", "must", "aim"):
         table.add_column(heading, justify="right")
     table.add_column("verdict")
-    for row in rows_of(figures):
+    for row in rows_of(figures, backend):
         found = figures[row.key]
         table.add_row(
             row.work,

@@ -48,19 +48,32 @@ async def two_processes(folder: Path, samples: int = 200) -> Figures:
     app = opened(folder)
     engine = app.engine(executes=False)
     await engine.start()
-    executor = await asyncio.create_subprocess_exec(
-        sys.executable, str(Path(__file__).with_name("scenarios.py")), "executor", str(folder), stdin=PIPE, stdout=PIPE
-    )
+    executor = await start_executor(folder)
     starts: asyncio.Queue[int] = asyncio.Queue()
     reader = asyncio.create_task(_read_starts(executor, starts))
     run_id = await started(app, engine, "stamp", 0)
     waits = await _one_at_a_time(app, engine, await _open_step(app, run_id), samples, starts)
-    assert executor.stdin is not None
-    executor.stdin.close()
-    await asyncio.wait_for(executor.wait(), PATIENCE_S)
+    await end_executor(executor)
     reader.cancel()
     await closed(app, engine)
     return _summary(waits)
+
+
+async def start_executor(folder: Path) -> Process:
+    """Another process that executes; returns when it is ready to."""
+    script = str(Path(__file__).with_name("scenarios.py"))
+    started = await asyncio.create_subprocess_exec(
+        sys.executable, script, "executor", str(folder), stdin=PIPE, stdout=PIPE
+    )
+    assert started.stdout is not None
+    await asyncio.wait_for(started.stdout.readline(), PATIENCE_S)
+    return started
+
+
+async def end_executor(executor: Process) -> None:
+    assert executor.stdin is not None
+    executor.stdin.close()
+    await asyncio.wait_for(executor.wait(), PATIENCE_S)
 
 
 async def executor(folder: Path) -> Figures:
@@ -70,6 +83,7 @@ async def executor(folder: Path) -> Figures:
     app = opened(folder, watch)
     engine = app.engine()
     await engine.start()
+    os.write(1, b"ready\n")
     await asyncio.to_thread(sys.stdin.readline)
     await closed(app, engine)
     return {}

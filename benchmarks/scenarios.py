@@ -19,7 +19,9 @@ from time import perf_counter
 from typing import Any
 
 import ceiling
+import ceiling_postgres
 import latency
+import postgres_server as server
 from quaero.app import App
 from quaero.model.status import JobStatus
 from quaero.ports.jobs import ClaimedStep, Held
@@ -83,11 +85,31 @@ def check(app: App, run_id: int, count: int) -> None:
 
 
 async def drain(folder: Path, jobs: int = 50_000) -> Figures:
+    """With the bytes of write-ahead log per job, from its insert to its end and of claim and end alone."""
     app = opened(folder)
+    wal = server.wal_position()
     run_id = await planned(app, "noop", jobs)
+    filled = server.wal_position()
     engine = app.engine()
     await engine.start()
     elapsed = await drained(app, engine, run_id)
+    ended = server.wal_position()
+    check(app, run_id, jobs)
+    await closed(app, engine)
+    figures = {"per_s": jobs / elapsed}
+    return figures | ({"wal_bytes": (ended - filled) / jobs, "wal_bytes_whole": (ended - wal) / jobs} if ended else {})
+
+
+async def drain_in_processes(folder: Path, jobs: int = 50_000, processes: int = 2) -> Figures:
+    """The same by several worker processes; this one only commands. Ready before it starts."""
+    app = opened(folder)
+    run_id = await planned(app, "noop", jobs)
+    engine = app.engine(executes=False)
+    await engine.start()
+    workers = [await latency.start_executor(folder) for _ in range(processes)]
+    elapsed = await drained(app, engine, run_id)
+    for worker in workers:
+        await latency.end_executor(worker)
     check(app, run_id, jobs)
     await closed(app, engine)
     return {"per_s": jobs / elapsed}
@@ -229,10 +251,14 @@ def peak_rss_mb() -> float:
 
 
 async def ceiling_drain(folder: Path, jobs: int = 50_000, batch: int = 1_000) -> Figures:
+    if server.is_used():
+        return ceiling_postgres.drain(jobs=jobs, batch=batch)
     return ceiling.drain(folder, jobs=jobs, batch=batch)
 
 
 async def ceiling_pipeline(folder: Path, children: int = 5_000, batch: int = 1_000) -> Figures:
+    if server.is_used():
+        return ceiling_postgres.pipeline(children=children, batch=batch, warm_up=WARM_UP)
     return ceiling.pipeline(folder, children=children, batch=batch, warm_up=WARM_UP)
 
 
@@ -240,6 +266,7 @@ Scenario = Callable[..., Coroutine[Any, Any, Figures]]
 
 SCENARIOS: dict[str, Scenario] = {
     "drain": drain,
+    "drain_in_processes": drain_in_processes,
     "pipeline": pipeline,
     "documents": documents,
     "enqueue": enqueue,

@@ -7,7 +7,7 @@ by the shares of the ceiling rather than by the absolute figures.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 
 
@@ -58,10 +58,25 @@ class Row:
         return "" if value is None else f"{'≤' if self.at_most else '≥'} {value:,g} {self.unit}".rstrip()
 
 
+POSTGRES: dict[str, tuple[float | None, float | None]] = {
+    "drain_jobs_per_s": (28_000, 42_000),
+    "drain_two_ratio": (1.3, None),
+    "wal_bytes_per_job": (1_500, 1_000),
+    "pipeline_children_per_s": (11_000, 18_000),
+    "latency_p50_ms": (4, 2.6),
+    "latency_p99_ms": (10, 5),
+    "idle_cpu_percent": (1, None),
+    "idle_queries_per_s": (1, None),
+}
+"""Must and aim on PostgreSQL, where a figure has a target there."""
+
 ROWS: tuple[Row, ...] = (
     Row("drain_jobs_per_s", "drain no-op jobs", "/s", 50_000, 90_000),
     Row("drain_ceiling_per_s", "  ceiling, same work", "/s"),
     Row("drain_of_ceiling_percent", "  share of the ceiling", "%", 40, 75),
+    Row("drain_two_ratio", "  two worker processes to one", "×"),
+    Row("wal_bytes_per_job", "  write-ahead log for claim and end of a job", "B", at_most=True),
+    Row("wal_bytes_whole", "  with its insert", "B", at_most=True),
     Row("pipeline_children_per_s", "5,000 children with a log line", "/s", 30_000, 55_000),
     Row("pipeline_ceiling_per_s", "  ceiling, same work", "/s"),
     Row("pipeline_of_ceiling_percent", "  share of the ceiling", "%", 50, None),
@@ -85,5 +100,8 @@ ROWS: tuple[Row, ...] = (
 )
 
 
-def rows_of(figures: Mapping[str, Measured]) -> list[Row]:
-    return [row for row in ROWS if row.key in figures]
+def rows_of(figures: Mapping[str, Measured], backend: str = "sqlite") -> list[Row]:
+    rows = [row for row in ROWS if row.key in figures]
+    if backend == "sqlite":
+        return rows
+    return [replace(row, must=must, aim=aim) for row in rows for must, aim in [POSTGRES.get(row.key, (None, None))]]

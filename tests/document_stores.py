@@ -1,4 +1,4 @@
-"""A document store with both its sides, and small documents to put into it."""
+"""A document store with both its sides, on either database, and small documents to put into it."""
 
 from __future__ import annotations
 
@@ -11,13 +11,17 @@ from pydantic import BaseModel
 
 from quaero.model.document import DocumentDraft, DocumentQuery, Enrichment, draft
 from quaero.model.outcome import JobOutcome
+from quaero.storage.database import Connection, Database
 from quaero.storage.document_plan import DocumentChanges
 from quaero.storage.document_prepare import ContractRegistry, DocumentPreparer, PreparedDocuments
 from quaero.storage.document_writer import DocumentWriter
 from quaero.storage.documents import SqlDocumentStore
 from quaero.storage.migrate import migrate
-from quaero.storage.sqlite import Connection, Readers
+from quaero.storage.postgres import PostgresDatabase
+from quaero.storage.sqlite import SqliteDatabase
+from tests.postgres import drop_database, fresh_database
 
+BACKENDS = ["sqlite", "postgres"]
 NOW = 1_736_000_000_000_000  # 2025-01-04
 HOUR = 3_600_000_000
 
@@ -54,12 +58,15 @@ class Job:
 
 
 class Documents:
-    """A store with both its sides. A second backend is a second way to build one."""
+    """A store with both its sides, in a new database of a backend."""
 
-    def __init__(self, folder: Path) -> None:
-        self.db = Connection(folder / "quaero.db", synchronous="OFF")
+    def __init__(self, backend: str, folder: Path) -> None:
+        self.backend = backend
+        self._url = fresh_database() if backend == "postgres" else None
+        self.database = _database(self._url, folder)
+        self.db: Connection = self.database.connect()
         migrate(self.db, "main")
-        self.readers = Readers(folder / "quaero.db")
+        self.readers = self.database.readers()
         self.preparer = DocumentPreparer(CONTRACTS)
         self.writer = DocumentWriter(self.db)
         self.store = SqlDocumentStore(self.readers, CONTRACTS.canonical)
@@ -67,6 +74,14 @@ class Documents:
     def close(self) -> None:
         self.readers.close()
         self.db.close()
+        if self._url is not None:
+            drop_database(self._url)
+
+    def clear(self) -> None:
+        """As it was at first; faster than another database."""
+        tables = ["documents", *(f"document_{kind}" for kind in
+                  ("contents", "tags", "steps", "runs", "lineage", "revisions"))]  # fmt: skip
+        self.db.script("".join(f"DELETE FROM {table};" for table in tables) + _CLEAR[self.backend])
 
     def prepare(self, outcome: JobOutcome, job: Job | None = None, **options: Any) -> PreparedDocuments:
         prepared = self.preparer.prepare(outcome, job or Job(), **options)
@@ -110,7 +125,25 @@ class Documents:
 
     def check_index(self) -> None:
         """Raises when the search index is not what the documents say."""
-        self.db.execute("INSERT INTO documents_fts (documents_fts, rank) VALUES ('integrity-check', 1)")
+        if self.backend == "sqlite":
+            self.db.run("INSERT INTO documents_fts (documents_fts, rank) VALUES ('integrity-check', 1)")
+        else:
+            assert self.db.fetch_all(_STALE_WORDS) == []
+
+
+_CLEAR = {
+    "sqlite": "DELETE FROM sqlite_sequence; INSERT INTO documents_fts (documents_fts) VALUES ('delete-all')",
+    "postgres": "DELETE FROM document_index; UPDATE document_numbers SET last = 0",
+}
+_STALE_WORDS = """
+SELECT no, d.title, i.words
+  FROM documents AS d JOIN document_contents AS c USING (no) FULL JOIN document_index AS i USING (no)
+ WHERE i.words IS DISTINCT FROM quaero_index(d.title, d.tags, c.content)
+"""
+
+
+def _database(url: str | None, folder: Path) -> Database:
+    return SqliteDatabase(folder / "quaero.db", synchronous="OFF") if url is None else PostgresDatabase(url)
 
 
 def page(source_id: str = "a", content: str = "one", **fields: Any) -> DocumentDraft:

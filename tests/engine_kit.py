@@ -30,11 +30,14 @@ from quaero.queue.leases import rescue_dead
 from quaero.queue.retry import judge
 from quaero.queue.turn import Turn
 from quaero.queue.upkeep import enforce_deadlines
+from quaero.storage.database import Database, Row
 from quaero.storage.document_prepare import DocumentPreparer
 from quaero.storage.job_store import SqlJobStore
-from quaero.storage.sqlite import Row
+from quaero.storage.postgres import PostgresDatabase
+from quaero.storage.sqlite import SqliteDatabase
+from tests.postgres import fresh_database, release_database
 
-BACKENDS = ["sqlite"]
+BACKENDS = ["sqlite", "postgres"]
 START = 1_763_800_000_000_000  # 2025-11-22
 SECOND = 1_000_000
 LEASE_S = 20
@@ -112,12 +115,17 @@ class Lab:
     def __init__(
         self, backend: str, folder: Path, *, seed: int = 0, server: Mapping[str, Limits] | None = None
     ) -> None:
-        assert backend == "sqlite", f"no such backend: {backend}"
+        self._url = fresh_database() if backend == "postgres" else ""
+        database: Database = (
+            PostgresDatabase(self._url) if self._url else SqliteDatabase(folder / "quaero.db", synchronous="OFF")
+        )
         self.clock = FakeClock()
         self.lease_clock = FakeClock()
-        self.store = SqlJobStore(folder / "quaero.db", self.clock, synchronous="OFF")
+        self.store = SqlJobStore(database, self.clock, self.lease_clock.now)
         self.random = Random(seed)
-        self.jobs = JobManager()
+        self.needs: dict[str, tuple[str, ...]] = {}
+        """What the steps of a name ask of a node."""
+        self.jobs = JobManager(lambda definition, step: self.needs.get(step.name, ()))
         self.definitions = Definitions()
         self.dispatcher = JobDispatcher(self.jobs, self.definitions, self.random)
         self.preparer = DocumentPreparer()
@@ -132,6 +140,8 @@ class Lab:
 
     def close(self) -> None:
         self.store.close()
+        if self._url:
+            release_database(self._url)
 
     @contextmanager
     def turn(self, origin: int = 0) -> Iterator[Turn]:
@@ -156,11 +166,11 @@ class Lab:
 
     # processes
 
-    def process(self) -> int:
+    def process(self, **fields: Any) -> int:
         """Register a process whose lease starts now."""
         row = ProcessRow(0, "host", "boot", "pids", 1, 1, "1", 4, "", 0, 0, self.lease_end(), self.clock.now())
         with self.store.transaction() as tx:
-            return tx.add_process(row)
+            return tx.add_process(row._replace(**fields))
 
     def lease_end(self) -> int:
         return self.lease_clock.now() + LEASE_S * SECOND
@@ -177,7 +187,6 @@ class Lab:
                 turn,
                 own,
                 lambda process: True if process.id in gone else None,
-                self.lease_clock.now(),
                 self.limits_of,
                 self.dispatcher.job_monitor.children_failed,
             )
@@ -308,6 +317,7 @@ class Lab:
         *,
         suspects: bool = True,
         types: Sequence[str] = TYPES,
+        capabilities: Sequence[str] = (),
         seen_keys: dict[int, str] | None = None,
     ) -> Haul:
         demand = Demand(
@@ -315,6 +325,7 @@ class Lab:
             jobs=jobs,
             steps=steps,
             types=tuple(types),
+            capabilities=tuple(capabilities),
             suspect_allowed=suspects,
             seen_keys={} if seen_keys is None else seen_keys,
         )
@@ -408,11 +419,20 @@ class Lab:
 
     # what lies in the store
 
-    def rows(self, sql: str, *params: Any) -> list[Row]:
+    @property
+    def keyed_jobs(self) -> str:
+        """Where jobs stand with their keys."""
+        io = "(SELECT j.*, i.child_key FROM jobs AS j JOIN job_io AS i ON i.id = j.id) AS jobs"
+        return io if self._url else "jobs"
+
+    def child_ids(self, step_id: int) -> dict[str, int]:
+        return dict(self.rows(f"SELECT child_key, id FROM {self.keyed_jobs} WHERE parent_id = :step", step=step_id))
+
+    def rows(self, sql: str, **params: Any) -> list[Row]:
         return self.store.readers.get().fetch_all(sql, params)
 
     def slots_in_use(self) -> dict[tuple[str, str], int]:
-        return {(row[0], row[1]): row[2] for row in self.rows("SELECT name, key, in_use FROM limiters WHERE in_use")}
+        return {(row[0], row[1]): row[2] for row in self.rows("SELECT name, key, in_use FROM limiters WHERE in_use > 0")}
 
     def check(self) -> None:
         """What holds after every turn, whatever happened."""

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 from pydantic import BaseModel
 
 from quaero import JobContext, JobOutcome, Worker
@@ -17,6 +18,7 @@ from quaero.config import load
 from quaero.model.definition import JobDefinition, RetryPolicy, StepDefinition
 from quaero.model.job import Job
 from quaero.queue.engine import Engine
+from tests.postgres import fresh_database, release_database
 
 DEADLINE_S = 30
 
@@ -49,6 +51,18 @@ def app_with(folder: Path, execute: Execute, *, plan: Callable[..., Any] = plan,
         yield app
     finally:
         app.close()
+
+
+@contextmanager
+def database_for(backend: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Within it settings name an empty server database; with SQLite a file in the data folder, as by default."""
+    if backend == "sqlite":
+        yield
+        return
+    url = fresh_database()
+    monkeypatch.setenv("QUAERO_DATABASE", url)
+    yield
+    release_database(url)
 
 
 def probe(jobs: int = 1, *, secret: str = "", retry: RetryPolicy | None = None, **step: Any) -> JobDefinition:

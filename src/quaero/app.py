@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
 from random import Random
+from typing import TYPE_CHECKING
 
-from quaero.config import Config
+from quaero.config import DATABASE_NAME, Config, PostgresServer, SqliteFile
 from quaero.errors import ConfigError
 from quaero.model.contracts import CONTRACTS, ENRICHMENTS, canonical_source_type
 from quaero.ports.jobs import ProcessRow
 from quaero.ports.services import Services
+from quaero.ports.wakeup import WakeUp
+from quaero.queue.capabilities import detected
 from quaero.queue.compute import ProcessCompute
 from quaero.queue.dispatcher import JobDispatcher
 from quaero.queue.engine import Engine, EngineLimits
@@ -26,12 +30,17 @@ from quaero.queue.planner import StepPlanner
 from quaero.queue.pool import WorkerPool
 from quaero.queue.step_info import StepBook
 from quaero.queue.step_manager import StepManager
+from quaero.queue.wakeup import DatagramWakeUp, tell_once
 from quaero.storage.document_prepare import ContractRegistry, DocumentPreparer
 from quaero.storage.documents import SqlDocumentStore
 from quaero.storage.job_store import SqlJobStore
 from quaero.storage.keys import EncryptionKey, SecretResolver, SqlKeyStore
 from quaero.storage.logs import SqlLogStore
-from quaero.storage.sqlite import Readers, make_private_folder, refuse_network_file_system
+from quaero.storage.sqlite import Readers, SqliteDatabase, make_private_folder, refuse_network_file_system
+
+if TYPE_CHECKING:
+    from quaero.storage.postgres import PostgresDatabase
+    from quaero.storage.postgres_logs import PostgresLogStore
 
 WORKERS = "quaero.workers"
 """The entry-point group by which workers are found, ours and third parties'."""
@@ -40,10 +49,11 @@ WORKERS = "quaero.workers"
 class ThisHost:
     """The machine, as the engine sees it."""
 
-    def __init__(self, lease_seconds: float) -> None:
-        self.lease_seconds = lease_seconds
+    def __init__(self, *, is_alone: bool) -> None:
+        """``is_alone``: no other host works on the database, as it is with a file."""
+        self._is_alone = is_alone
 
-    def process_row(self, lease_until: int) -> ProcessRow:
+    def process_row(self) -> ProcessRow:
         node = this_node()
         return ProcessRow(
             id=0,
@@ -57,13 +67,13 @@ class ThisHost:
             capabilities="",
             port=0,
             draining=0,
-            lease_until=lease_until,
+            lease_until=0,
             started_at=0,
         )
 
     def is_dead(self, process: ProcessRow) -> bool | None:
-        """A process of an earlier boot is dead: a SQLite file is worked on by one host."""
-        if process.boot_id != this_node().boot_id:
+        """None where only its lease can tell: of other hosts nothing is known here."""
+        if self._is_alone and process.boot_id != this_node().boot_id:
             return True
         return is_gone(
             NodeIdentity(
@@ -80,20 +90,83 @@ class ThisHost:
         return lease_clock_us()
 
 
+@dataclass(frozen=True)
+class Backend:
+    """What differs between a file and a server."""
+
+    store: SqlJobStore
+    logs: SqlLogStore | PostgresLogStore
+    make_wake_up: Callable[[], WakeUp]
+    tell: Callable[[], None]
+    """Says to all other processes that there is something to look at."""
+    is_alone: bool
+    """Whether all processes are on this host."""
+
+
+def open_backend(config: Config, clock: SystemClock) -> Backend:
+    """Raises ConfigError where the database's driver is missing, StoreUnavailable where it can't be used."""
+    database = open_database(config)
+    if isinstance(database, SqliteDatabase):
+        store = SqlJobStore(database, clock, lease_clock_us)
+        return Backend(
+            store=store,
+            logs=SqlLogStore(config.data / "logs"),
+            make_wake_up=DatagramWakeUp,
+            tell=lambda: tell_once(process.port for process in store.processes()),
+            is_alone=True,
+        )
+    from quaero.storage.postgres_logs import PostgresLogStore
+    from quaero.storage.postgres_wakeup import PostgresWakeUp, notify_once
+
+    return Backend(
+        store=SqlJobStore(database, heard=clock.follow),
+        logs=PostgresLogStore(database),
+        make_wake_up=lambda: PostgresWakeUp(database),
+        tell=lambda: notify_once(database),
+        is_alone=False,
+    )
+
+
+def open_database(config: Config) -> SqliteDatabase | PostgresDatabase:
+    """The database that the settings name; nothing is opened yet.
+
+    Raises:
+        ConfigError: it needs a driver that is not installed, or its URL can't be used.
+    """
+    match config.database:
+        case SqliteFile(path):
+            return SqliteDatabase(path, synchronous=config.engine.synchronous)
+        case PostgresServer():
+            return open_server(config.database, config)
+
+
+def open_server(server: PostgresServer, config: Config) -> PostgresDatabase:
+    """Raises ConfigError where the driver is not installed, or the URL can't be used."""
+    try:
+        from quaero.storage.postgres import PostgresDatabase, Settings
+    except ImportError as error:
+        raise ConfigError(f"PostgreSQL needs an extra: pip install 'quaero[postgres]' ({error})") from error
+    settings = Settings(readers=config.postgres.readers, answer_s=config.postgres.answer_seconds)
+    return PostgresDatabase(server.url, settings)
+
+
 class App:
     """Everything a command needs, opened. Close it, or use :func:`opened`."""
 
     def __init__(self, config: Config) -> None:
         make_private_folder(config.data)
-        refuse_network_file_system(config.data)
+        if isinstance(config.database, SqliteFile):
+            refuse_network_file_system(config.data)
         self.config = config
         self.clock = SystemClock()
         self.random = Random()  # noqa: S311 - jitter, not a secret
         self.masker = Masker()
-        self.store = SqlJobStore(config.database, self.clock, synchronous=config.engine.synchronous)
-        self.logs = SqlLogStore(config.data / "logs")
+        self.backend = open_backend(config, self.clock)
+        self.store = self.backend.store
+        self.logs = self.backend.logs
         self.documents = SqlDocumentStore(self.store.readers, canonical_source_type)
-        self.keys = SqlKeyStore(config.database, self.store.readers, EncryptionKey(config.data, os.environ), self.clock)
+        self.encryption_key = EncryptionKey(config.data, os.environ)
+        self.keys = SqlKeyStore(self.store.database, self.store.readers, self.encryption_key, self.clock)
         self.secrets = SecretResolver(self.keys, os.environ, self.masker)
         self.compute = ProcessCompute(config.engine.processes)
         self.services = Services(documents=self.documents, compute=self.compute, clock=self.clock)
@@ -101,12 +174,19 @@ class App:
         register_workers(self.workers, self.services)
         self.store.job_types = {w.worker_type: w.job_type for w in self.workers if w.job_type}
         self.definitions = Definitions()
-        self.jobs = JobManager()
+        self.jobs = JobManager(self.workers.needs)
         self.dispatcher = JobDispatcher(self.jobs, self.definitions, self.random)
         self.book = StepBook(self.store, self.workers, self.definitions, config.limits, self.secrets.reveal)
-        self.host = ThisHost(config.engine.lease_seconds)
+        self.host = ThisHost(is_alone=self.backend.is_alone)
         self.offline = OfflineTurns(
-            self.store, self.logs, self.jobs, self.dispatcher, self.book.limits, self.masker, self.host
+            self.store,
+            self.logs,
+            self.jobs,
+            self.dispatcher,
+            self.book.limits,
+            self.masker,
+            self.host,
+            self.backend.tell,
         )
 
     def engine(self, *, roots: tuple[int, ...] | None = None, executes: bool = True) -> Engine:
@@ -134,6 +214,7 @@ class App:
             masker=self.masker,
             clock=self.clock,
             host=self.host,
+            wake_up=self.backend.make_wake_up(),
             limits=EngineLimits(
                 lease_s=engine.lease_seconds,
                 renew_s=engine.renew_seconds,
@@ -168,6 +249,8 @@ class App:
             ),
             roots=roots,
             executes=executes,
+            capabilities=detected() | frozenset(engine.capabilities),
+            key_version=self.encryption_key.version,
         )
 
     def close(self) -> None:
@@ -203,7 +286,8 @@ def register_workers(workers: StepManager, services: Services) -> None:
 def workers_without_data(config: Config) -> StepManager:
     """The registry alone, for those who look at definitions and workers where there may be no data folder."""
     workers = StepManager()
-    documents = SqlDocumentStore(Readers(config.database), canonical_source_type)
+    # Never asked anything: no worker reads while it is registered.
+    documents = SqlDocumentStore(Readers(config.data / DATABASE_NAME), canonical_source_type)
     register_workers(workers, Services(documents=documents, compute=ProcessCompute(1), clock=SystemClock()))
     return workers
 

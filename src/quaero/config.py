@@ -1,7 +1,8 @@
 """Settings: read and checked whole, once, at the start of a process.
 
 The environment (``QUAERO_<SECTION>_<KEY>``) goes before ``quaero.toml`` in the data folder, that before the
-defaults. ``QUAERO_DATA`` names the data folder, ``QUAERO_DATABASE`` a database elsewhere.
+defaults. ``QUAERO_DATA`` names the data folder; ``QUAERO_DATABASE`` or ``database`` a database elsewhere, which may
+be a PostgreSQL server.
 """
 
 from __future__ import annotations
@@ -11,15 +12,25 @@ import os
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
+from urllib.parse import parse_qs, unquote
 
 from platformdirs import user_data_path
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from quaero.definitions.findings import did_you_mean
 from quaero.definitions.toml_places import find_places
@@ -38,7 +49,17 @@ STOP_CLAIMING_AT = 0.6
 
 _RATE = re.compile(r"(?P<count>[1-9]\d{0,8})/(?P<unit>[smh])")
 _UNIT_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
-_URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+]+)://(?P<rest>.*)", re.IGNORECASE)
+_CAPABILITY = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
+_URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+]+)://(?P<rest>.*)", re.IGNORECASE | re.DOTALL)
+_SERVER_URL = re.compile(
+    r"postgres(?:ql)?://"
+    r"(?:(?P<user>[^:@/?#\s]*)(?::[^:@/?#\s]*)?@)?"
+    r"(?P<hosts>(?:\[[\da-fA-F:.%]+\]|[^:,@/?#\s\[\]]*)(?::\d+)?(?:,(?:\[[\da-fA-F:.%]+\]|[^:,@/?#\s\[\]]*)(?::\d+)?)*)"
+    r"(?:/(?P<name>[^@/?#\s]*))?"
+    r"(?:\?(?P<options>[^@#\s]*))?",
+    re.IGNORECASE,
+)
+"""What can be shown of such a URL stands in its groups. One that reads otherwise may have its password anywhere."""
 _NOT_SETTINGS = frozenset({"DATA", "DATABASE", "SECRET"})
 """First words of variables that are read elsewhere."""
 
@@ -54,8 +75,20 @@ def _usable_cpus() -> int:
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
+def _checked_capability(text: str) -> str:
+    if not _CAPABILITY.fullmatch(text):
+        raise ValueError("must be lower-case letters, digits, '_', '.' and '-'")
+    return text
+
+
+def _words(value: object) -> object:
+    """A list, from an environment variable: words with commas between them."""
+    return [word.strip() for word in value.split(",") if word.strip()] if isinstance(value, str) else value
+
+
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 RateText = Annotated[str, AfterValidator(_checked_rate)]
+Capability = Annotated[str, AfterValidator(_checked_capability)]
 
 
 class _Section(BaseModel):
@@ -89,6 +122,8 @@ class EngineSettings(_Section):
     """Time between two recounts of the counters. Seconds."""
     synchronous: Literal["FULL", "NORMAL"] = "FULL"
     """SQLite's care at each commit. NORMAL is faster; a power cut may then lose the last commits."""
+    capabilities: Annotated[tuple[Capability, ...], NoDecode, BeforeValidator(_words)] = Field(default_factory=tuple)
+    """What this process can do beyond the ordinary; jobs that need more than it has run elsewhere."""
 
     @model_validator(mode="after")
     def _renews_in_time(self) -> EngineSettings:
@@ -113,6 +148,15 @@ class LogSettings(_Section):
     """Whole days after which a day's lines are dropped. Days."""
     level: LogLevel = LogLevel.DEBUG
     """Lines below this level are not kept."""
+
+
+class PostgresSettings(_Section):
+    """``[postgres]``: how this process talks to a PostgreSQL server."""
+
+    readers: PositiveInt = 4
+    """Connections for reads, at most; they are opened as they are needed."""
+    answer_seconds: Seconds = 30
+    """How long an answer may take before the connection is given up as stalled. Seconds."""
 
 
 class WorkerLimits(_Section):
@@ -141,8 +185,10 @@ class Settings(BaseSettings):
         frozen=True,
     )
 
+    database: str = ""
     engine: EngineSettings = Field(default_factory=EngineSettings)
     logs: LogSettings = Field(default_factory=LogSettings)
+    postgres: PostgresSettings = Field(default_factory=PostgresSettings)
     limits: dict[str, WorkerLimits] = {}
 
     @classmethod
@@ -155,6 +201,10 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return _Environment(settings_cls), init_settings
+
+
+_SECTIONS: Mapping[str, type[_Section]] = {"engine": EngineSettings, "logs": LogSettings, "postgres": PostgresSettings}
+"""But for ``limits``, which has sections of its own."""
 
 
 class _Environment(EnvSettingsSource):
@@ -175,15 +225,46 @@ class _Environment(EnvSettingsSource):
 
 
 @dataclass(frozen=True)
+class SqliteFile:
+    """The database is a file of this host."""
+
+    path: Path
+    """Absolute; it may not exist yet."""
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def exists(self) -> bool:
+        return self.path.exists()
+
+
+@dataclass(frozen=True)
+class PostgresServer:
+    """The database lies on a server that other nodes may share."""
+
+    url: str = field(repr=False)
+    """With the password, if it holds one: not to be shown."""
+    shown: str
+    """Without it."""
+
+    def __str__(self) -> str:
+        return self.shown
+
+    def exists(self) -> bool:
+        """Only the server can tell."""
+        return True
+
+
+@dataclass(frozen=True)
 class Config:
     """What a process was told, checked. ``origins`` tells for each dotted setting where its value comes from."""
 
     data: Path
     """The data folder, absolute; it may not exist yet."""
-    database: Path
-    """The SQLite file, absolute."""
+    database: SqliteFile | PostgresServer
     engine: EngineSettings
     logs: LogSettings
+    postgres: PostgresSettings
     limits: Mapping[str, Limits]
     """Worker type -> its limits on this installation."""
     origins: Mapping[str, str]
@@ -197,7 +278,6 @@ def load(data: Path | None = None) -> Config:
         ConfigError: something in the file or the environment can't be used; one line for each such thing.
     """
     folder, folder_origin = _data_folder(data)
-    database, database_origin = _database(folder)
     environment = _variables()
     file = _File.read(folder / FILE_NAME)
     try:
@@ -205,7 +285,8 @@ def load(data: Path | None = None) -> Config:
     except ValidationError as error:
         places = _Places(file, environment)
         raise ConfigError("\n".join(places.message(detail) for detail in error.errors())) from error
-    origins = {"data": folder_origin, "database": database_origin}
+    database = _database(folder, file, environment)
+    origins = {"data": folder_origin}
     for path in _leaves(settings):
         origins[".".join(path)] = _origin(path, file, environment)
     return Config(
@@ -213,6 +294,7 @@ def load(data: Path | None = None) -> Config:
         database=database,
         engine=settings.engine,
         logs=settings.logs,
+        postgres=settings.postgres,
         limits=MappingProxyType({name: worker.limits() for name, worker in settings.limits.items()}),
         origins=MappingProxyType(origins),
     )
@@ -263,7 +345,8 @@ class _Places:
     environment: Mapping[str, str]
 
     def message(self, detail: ErrorDetails) -> str:
-        path = tuple(str(part) for part in detail["loc"])
+        # Without the place in a list: the line of the list is found, and the value is shown.
+        path = tuple(part for part in detail["loc"] if isinstance(part, str))
         if detail["type"] == "extra_forbidden":
             return self._unknown(path)
         return f"{self._place(path)}: {_reason(detail)}"
@@ -293,7 +376,7 @@ def _known(path: tuple[str, ...]) -> list[str]:
         return list(Settings.model_fields)
     if path[0] == "limits":
         return list(WorkerLimits.model_fields)
-    return list((EngineSettings if path[0] == "engine" else LogSettings).model_fields)
+    return list(_SECTIONS[path[0]].model_fields)
 
 
 def _with_hint(message: str, word: str, known: Iterable[str]) -> str:
@@ -313,7 +396,9 @@ def _reason(detail: ErrorDetails) -> str:
 
 def _shown(path: tuple[str, ...]) -> str:
     *section, key = path
-    return f"[{'.'.join(section)}] {key}" if section else f"[{key}]"
+    if section:
+        return f"[{'.'.join(section)}] {key}"
+    return key if key == "database" else f"[{key}]"
 
 
 def _variable(path: tuple[str, ...]) -> str:
@@ -321,8 +406,8 @@ def _variable(path: tuple[str, ...]) -> str:
 
 
 def _leaves(settings: Settings) -> list[tuple[str, ...]]:
-    paths: list[tuple[str, ...]] = [("engine", key) for key in EngineSettings.model_fields]
-    paths += [("logs", key) for key in LogSettings.model_fields]
+    paths: list[tuple[str, ...]] = [("database",)]
+    paths += [(section, key) for section, model in _SECTIONS.items() for key in model.model_fields]
     for worker_type, limits in settings.limits.items():
         paths += [("limits", worker_type, key) for key in sorted(limits.model_fields_set)]
     return paths
@@ -341,7 +426,7 @@ def _variables() -> dict[str, str]:
     unless it looks like a slip of the pen.
     """
     found = {name.upper(): name for name, value in os.environ.items() if value and name.upper().startswith(PREFIX)}
-    sections = {name.upper() for name in Settings.model_fields}
+    sections = {name.upper() for name in (*_SECTIONS, "limits")}
     for upper, name in found.items():
         section, _, key = upper.removeprefix(PREFIX).partition("_")
         if section in sections and not key:
@@ -360,20 +445,47 @@ def _data_folder(given: Path | None) -> tuple[Path, str]:
     return _absolute(user_data_path("quaero", appauthor=False)), "default"
 
 
-def _database(folder: Path) -> tuple[Path, str]:
-    named = os.environ.get(DATABASE_VARIABLE)
-    if not named:
-        return folder / DATABASE_NAME, "default"
+def _database(folder: Path, file: _File, environment: Mapping[str, str]) -> SqliteFile | PostgresServer:
+    if variable := environment.get(DATABASE_VARIABLE):
+        return database_of(os.environ[variable], Path(), variable)
+    if named := file.values.get("database"):
+        return database_of(named, folder, file.place(("database",)) + ": database")
+    return SqliteFile(folder / DATABASE_NAME)
+
+
+def database_of(named: str, folder: Path, place: str) -> SqliteFile | PostgresServer:
+    """The database that a path or URL names. A relative path counts from ``folder``; ``place`` is for messages.
+
+    Raises:
+        ConfigError: no such thing can be used; the text itself stays out of the message, it may hold a password.
+    """
     url = _URL.fullmatch(named)
     if url is None:
-        return _absolute(Path(named)), f"environment {DATABASE_VARIABLE}"
+        path = Path(named)
+        return SqliteFile(_absolute(path if named.startswith("~") else folder / path))
     scheme = url["scheme"].lower()
     if scheme == "sqlite":
-        return _absolute(Path(url["rest"].removeprefix("/"))), f"environment {DATABASE_VARIABLE}"
-    # The URL itself stays out of the message: it may hold a password.
-    if scheme.startswith("postgres"):
-        raise ConfigError(f"{DATABASE_VARIABLE}: PostgreSQL is not built yet; use SQLite (unset the variable)")
-    raise ConfigError(f"{DATABASE_VARIABLE}: can't use a {scheme} database; give the path of an SQLite file")
+        return SqliteFile(_absolute(folder / url["rest"].removeprefix("/")))
+    if scheme in {"postgresql", "postgres"}:
+        return _server(named, place)
+    raise ConfigError(f"{place}: can't use a {scheme} database; give the path of an SQLite file, or a URL: {_URL_FORM}")
+
+
+def _server(url: str, place: str) -> PostgresServer:
+    found = _SERVER_URL.fullmatch(url)
+    if found is None:
+        raise ConfigError(
+            f"{place}: not a usable PostgreSQL URL; write {_URL_FORM}, "
+            "in the password %40 for @, %3A for :, %2F for / and %25 for %"
+        )
+    options = parse_qs(found["options"] or "")
+    hosts = unquote(found["hosts"]) or ",".join(options.get("host", [])) or "localhost"
+    port = "".join(f":{number}" for number in options.get("port", []))
+    user = f"{unquote(found['user'])}@" if found["user"] else ""
+    return PostgresServer(url, f"postgresql://{user}{hosts}{port}/{unquote(found['name'] or '')}")
+
+
+_URL_FORM = "postgresql://USER:PASSWORD@HOST:PORT/NAME"
 
 
 def _absolute(path: Path) -> Path:

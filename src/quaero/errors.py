@@ -9,7 +9,9 @@
     ├── NotFound · StaleClaim   the store said no
     ├── TransientError          retried by policy
     │   ├── SourceUnavailable · RateLimited
-    │   ├── StoreUnavailable    disk full, file locked or read-only: the engine waits and tries again
+    │   ├── StoreUnavailable    disk full, file locked, server gone: the engine waits and tries again
+    │   │   └── StoreInDoubt    the answer to a commit was lost for good
+    │   ├── StoreConflict       another transaction was in the way: done again at once
     │   └── RetryAfter(delay)   retried, not before ``delay``
     └── PermanentError          failed at once, with the reason
         └── SourceRefused · BadData
@@ -79,6 +81,14 @@ class RateLimited(TransientError):
 
 class StoreUnavailable(TransientError):
     """Our own database can't be written or read now; the message says why and what to do."""
+
+
+class StoreInDoubt(StoreUnavailable):
+    """It can't be told whether the last commit took place; whoever sent it must not send it again."""
+
+
+class StoreConflict(TransientError):
+    """Two transactions were in each other's way (deadlock, lock not granted in time); nothing of this one happened."""
 
 
 class RetryAfter(TransientError):

@@ -4,32 +4,47 @@ from __future__ import annotations
 
 import signal
 
-from tests.chaos.kit import check_all_done_once, generated, is_over, lab, stop, submit, worker
+from tests.chaos.kit import Node, Site, check_all_done_once, generated, own_site, refusals
 from tests.waiting import wait_until
 
 SHORT = {"slots": 4, "lease_seconds": 2, "renew_seconds": 0.5, "drain_seconds": 2}
 
 
-def test_the_result_of_a_zombie_is_refused(tmp_path):
-    with lab(tmp_path) as app:
-        run_id = submit(app, generated(12, lines=10, delay_ms=100))
-        zombie = worker(tmp_path, **SHORT)
-        wait_until(lambda: app.store.steps(run_id)[0].running > 0, 60)
-        stop(zombie, tmp_path)
-        [stopped] = app.store.processes()
+def is_carried_on_without(site: Site, run_id: int, zombie: Node, stopped: int) -> None:
+    """Another process ends the run; then the stopped one wakes, and nothing it brings counts."""
+    heir = site.node(**SHORT)
+    site.ends(run_id)
+    assert not site.rows(f"SELECT 1 FROM processes WHERE id = {stopped}")
+    attempts = f"SELECT id, attempt, finished_at FROM jobs WHERE manager_id = {run_id} ORDER BY id"
+    done = site.rows(attempts)
 
-        heir = worker(tmp_path, **SHORT)
-        wait_until(lambda: is_over(app, run_id), 60)
-        assert all(process.id != stopped.id for process in app.store.processes())
-        done = {child.id: child.attempt for child in app.store.list_children(app.store.steps(run_id)[0].id, limit=100)}
+    zombie.signal(signal.SIGCONT)
+    wait_until(lambda: site.registered(zombie) not in {0, stopped}, 60)
+    zombie.leave()
+    heir.leave()
 
-        zombie.send_signal(signal.SIGCONT)
-        wait_until(lambda: len(app.store.processes()) == 2, 60)
-        for process in (zombie, heir):
-            process.terminate()
-            assert process.wait(60) == 0
+    check_all_done_once(site, run_id, 12, lines=10)
+    assert site.rows(attempts) == done
+    assert max(attempt for _, attempt, _ in done) > 1
 
-        check_all_done_once(app, run_id, 12)
-        after = {child.id: child.attempt for child in app.store.list_children(app.store.steps(run_id)[0].id, limit=100)}
-        assert after == done
-        assert max(done.values()) > 1
+
+def test_the_result_of_a_zombie_is_refused(site):
+    run_id = site.submit(generated(12, lines=10, delay_ms=100))
+    zombie = site.node(**SHORT)
+    wait_until(lambda: site.running(run_id) > 0, 60)
+    site.stop_between(zombie)
+
+    is_carried_on_without(site, run_id, zombie, site.registered(zombie))
+
+    assert refusals(site) > 0
+    assert zombie.told("engine.refused") > 0
+
+
+def test_a_node_stopped_inside_a_transaction_keeps_its_locks_for_a_while_only(server, tmp_path):
+    with own_site(server, tmp_path) as site:
+        run_id = site.submit(generated(12, lines=10, delay_ms=100))
+        zombie = site.node(host="elsewhere", **SHORT)
+        wait_until(lambda: site.running(run_id) > 0, 60)
+        site.stop_inside(zombie)
+
+        is_carried_on_without(site, run_id, zombie, site.registered(zombie))

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from quaero.errors import BadData, NotFound
 from quaero.model.document import DocumentQuery, LineageNode, draft
 from quaero.model.outcome import JobOutcome
-from tests.document_stores import HOUR, NOW, Documents, Job, file, page
+from tests.document_stores import BACKENDS, HOUR, NOW, Documents, Job, file, page
 
 
-@pytest.fixture(params=["sqlite"])
+@pytest.fixture(params=BACKENDS)
 def documents(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Documents]:
-    store = Documents(tmp_path)
+    store = Documents(request.param, tmp_path)
     yield store
     store.check_index()
     store.close()
@@ -235,14 +234,10 @@ QUERIES = 'one two "one two" tag:x -tag:y OR AND NOT ( ) type:file after:2024 on
 QUERY_PARTS = st.sampled_from(QUERIES.split())
 
 
-@settings(max_examples=80, deadline=None)
-@given(st.lists(QUERY_PARTS, max_size=10).map(" ".join))
-def test_every_query_runs_on_the_store(query: str) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        documents = Documents(Path(folder))
-        documents.put(page("a", "one two", tags=["x"]), page("b", "two", tags=["y"]), file(1))
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(query=st.lists(QUERY_PARTS, max_size=10).map(" ".join))
+def test_every_query_runs_on_the_store(documents: Documents, query: str) -> None:
+    documents.put(page("a", "one two", tags=["x"]), page("b", "two", tags=["y"]), file(1))  # the same at every example
 
-        for hit in documents.store.search(query):
-            assert hit.source_id in "abf"
-
-        documents.close()
+    for hit in documents.store.search(query):
+        assert hit.source_id in "abf"

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
+import secrets
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from quaero.errors import BadData
@@ -18,14 +18,22 @@ from quaero.model.document import DocumentDraft, DocumentQuery, Enrichment, draf
 from quaero.model.outcome import JobOutcome
 from quaero.storage.document_plan import DocumentChanges
 from quaero.storage.document_prepare import PreparedDocuments
-from tests.document_stores import HOUR, NOW, Documents, Job, file, page
+from tests.document_stores import BACKENDS, HOUR, NOW, Documents, Job, file, page
 
 
-@pytest.fixture(params=["sqlite"])
+@pytest.fixture(params=BACKENDS)
 def documents(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Documents]:
-    store = Documents(tmp_path)
+    store = Documents(request.param, tmp_path)
     yield store
     store.check_index()
+    store.close()
+
+
+@pytest.fixture
+def other(documents: Documents, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Documents]:
+    """A second store on the same backend."""
+    store = Documents(documents.backend, tmp_path_factory.mktemp("other"))
+    yield store
     store.close()
 
 
@@ -48,11 +56,20 @@ def test_a_new_document_is_read_back_whole(documents: Documents) -> None:
     assert found.created_at == found.updated_at == found.last_synced == datetime(2025, 1, 4, 14, 13, 20, tzinfo=UTC)
 
 
+NO_CONTENT = {
+    "sqlite": """
+CREATE TEMP TRIGGER no_content BEFORE UPDATE ON document_contents BEGIN SELECT raise(ABORT, 'written'); END
+""",
+    "postgres": """
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'written'; END $$;
+CREATE TRIGGER no_content BEFORE UPDATE ON document_contents EXECUTE FUNCTION refuse();
+""",
+}
+
+
 def test_an_unchanged_document_makes_no_revision_and_its_text_is_not_written(documents: Documents) -> None:
     [id_] = documents.put(page())
-    documents.db.script(
-        "CREATE TEMP TRIGGER no_content BEFORE UPDATE ON document_contents BEGIN SELECT raise(ABORT, 'written'); END"
-    )
+    documents.db.script(NO_CONTENT[documents.backend])
 
     changes = documents.apply(documents.prepare(JobOutcome(documents=[page()]), Job(job_id=2)), now=NOW + HOUR)
 
@@ -213,11 +230,22 @@ def test_metadata_nested_without_end_is_refused(documents: Documents) -> None:
         draft("t", "a", title="t", content="c", tags=[1]),  # type: ignore[list-item]
         draft("t", "a", title="t", content="c", tags=[["x"]]),  # type: ignore[list-item]
         draft("t", "a", title="t", content="c", derived_from=[7]),  # type: ignore[list-item]
+        draft("t", "é" * 1250, title="t", content="c"),
+        draft("t", "a", title="t", content="c", tags=["é" * 1251]),
     ],
 )
 def test_a_document_that_is_no_document_is_refused(documents: Documents, bad: DocumentDraft) -> None:
     with pytest.raises(BadData):
         documents.prepare(JobOutcome(documents=[bad]))
+
+
+def test_the_longest_keys_are_stored(documents: Documents) -> None:
+    # Random, or they would be compressed.
+    source_id, tag = secrets.token_hex(1245), secrets.token_hex(1250)
+
+    documents.put(draft("web_page", source_id, title="t", content="c", tags=[tag]))
+
+    assert documents.select(tags=(tag,)) == [source_id]
 
 
 def test_an_enrichment_that_breaks_its_contract_is_refused(documents: Documents) -> None:
@@ -257,18 +285,16 @@ values = st.recursive(
 )  # fmt: skip
 
 
-@settings(max_examples=60, deadline=None)
-@given(texts, st.dictionaries(texts, values, max_size=4))
-def test_any_text_and_metadata_come_back(text: str, metadata: dict[str, Any]) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        documents = Documents(Path(folder))
-        [id_] = documents.put(draft("web_page", "a", title=text, content=text, metadata=metadata))
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(text=texts, metadata=st.dictionaries(texts, values, max_size=4))
+def test_any_text_and_metadata_come_back(documents: Documents, text: str, metadata: dict[str, Any]) -> None:
+    documents.clear()
 
-        found = documents.store.get_document(id_)
+    [id_] = documents.put(draft("web_page", "a", title=text, content=text, metadata=metadata))
 
-        assert (found.title, found.content) == (text, text)
-        assert found.metadata == metadata
-        documents.close()
+    found = documents.store.get_document(id_)
+    assert (found.title, found.content) == (text, text)
+    assert found.metadata == metadata
 
 
 def test_documents_are_counted_once_for_a_run(documents: Documents) -> None:
@@ -393,40 +419,40 @@ def outcomes(draw: st.DrawFn, ids: Sequence[str]) -> tuple[JobOutcome, int, int]
     return outcome, draw(st.sampled_from([1, 2])), draw(st.sampled_from([0, 1]))
 
 
-@settings(max_examples=120, deadline=None)
-@given(st.data())
-def test_a_batch_ends_as_its_jobs_one_by_one(data: st.DataObject) -> None:
-    with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as other:
-        together, singly = Documents(Path(one)), Documents(Path(other))
-        before = [file(0, "old"), draft("file", "a", title="T0", content="content 0", metadata={"path": "a"})]
-        names = ["id0", "id1"]
-        ids = [dict(zip(names, store.put(*before), strict=True)) for store in (together, singly)]
-        jobs = data.draw(st.lists(outcomes(names), min_size=1, max_size=8))
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_batch_ends_as_its_jobs_one_by_one(documents: Documents, other: Documents, data: st.DataObject) -> None:
+    together, singly = documents, other
+    for store in (together, singly):
+        store.clear()
+    before = [file(0, "old"), draft("file", "a", title="T0", content="content 0", metadata={"path": "a"})]
+    names = ["id0", "id1"]
+    ids = [dict(zip(names, store.put(*before), strict=True)) for store in (together, singly)]
+    jobs = data.draw(st.lists(outcomes(names), min_size=1, max_size=8))
 
-        def prepared(store: Documents, known: dict[str, str]) -> list[PreparedDocuments]:
-            batch = []
-            for number, (outcome, manager_id, step) in enumerate(jobs, 100):
-                job = Job(number, manager_id, manager_id * 10 + step, f"step{step}")
-                found = store.preparer.prepare(with_ids(outcome, known), job)
-                batch += [found] if found else []
-            return batch
+    def prepared(store: Documents, known: dict[str, str]) -> list[PreparedDocuments]:
+        batch = []
+        for number, (outcome, manager_id, step) in enumerate(jobs, 100):
+            job = Job(number, manager_id, manager_id * 10 + step, f"step{step}")
+            found = store.preparer.prepare(with_ids(outcome, known), job)
+            batch += [found] if found else []
+        return batch
 
-        changes = together.apply(*prepared(together, ids[0]), now=NOW + HOUR)
-        parts = [singly.apply(item, now=NOW + HOUR) for item in prepared(singly, ids[1])]
+    changes = together.apply(*prepared(together, ids[0]), now=NOW + HOUR)
+    parts = [singly.apply(item, now=NOW + HOUR) for item in prepared(singly, ids[1])]
 
-        assert together.snapshot() == singly.snapshot()
-        linked: dict[tuple[int, int], int] = {}
-        for part in parts:
-            for step, count in part.linked.items():
-                linked[step] = linked.get(step, 0) + count
-        assert changes.linked == linked
-        for part in parts:
-            for job_id, done in part.jobs.items():
-                assert without_ids(changes.jobs[job_id]) == without_ids(done)
-                assert len(changes.refused.get(job_id, ())) == len(part.refused.get(job_id, ()))
-        for store in (together, singly):
-            store.check_index()
-            store.close()
+    assert together.snapshot() == singly.snapshot()
+    linked: dict[tuple[int, int], int] = {}
+    for part in parts:
+        for step, count in part.linked.items():
+            linked[step] = linked.get(step, 0) + count
+    assert changes.linked == linked
+    for part in parts:
+        for job_id, done in part.jobs.items():
+            assert without_ids(changes.jobs[job_id]) == without_ids(done)
+            assert len(changes.refused.get(job_id, ())) == len(part.refused.get(job_id, ()))
+    for store in (together, singly):
+        store.check_index()
 
 
 def with_ids(outcome: JobOutcome, known: dict[str, str]) -> JobOutcome:

@@ -1226,7 +1226,7 @@ def test_reused_steps_carry_the_old_runs_documents(lab: Lab) -> None:
     new = rerun_failed(lab, run)
 
     assert lab.step(new, "a").document_count == 1
-    linked = lab.rows("SELECT how FROM document_runs WHERE manager_id = ? AND step_id = ?", new, lab.step(new, "a").id)
+    linked = lab.rows("SELECT how FROM document_runs WHERE step_id = :step", step=lab.step(new, "a").id)
     assert linked == [("reused",)]
     assert lab.rows("SELECT revision FROM documents") == [(1,)]
 

@@ -69,8 +69,9 @@ COUNTERS = (BUSY, *(getattr(Delta(), name) for name in Delta.__struct_fields__))
 CLAIM = {"step_id": BUSY, "limit": 100, "floor": -(2**63)}
 CASES: dict[str, tuple[dict[str, Any], str]] = {
     "peek_jobs": (CLAIM, "jobs USING INDEX jobs_ready"),
-    "peek_keyed_jobs": ({**CLAIM, "step_id": KEYED, "limit_key": "host1"}, "jobs USING INDEX jobs_keyed"),
-    "peek_suspect": ({**CLAIM, "limit_key": None, "step_id": BUSY}, "jobs USING INDEX jobs_suspect"),
+    "peek_keyed_jobs": ({**CLAIM, "step_id": KEYED, "limit_key": "host1", "needs": ""}, "jobs USING INDEX jobs_keyed"),
+    "peek_needing_jobs": ({**CLAIM, "needs": "browser"}, "jobs USING INDEX jobs_needing"),
+    "peek_suspect": ({**CLAIM, "limit_key": None, "capabilities": "[]"}, "jobs USING INDEX jobs_suspect"),
     "ready_keys": ({"step_id": KEYED, "after": "", "limit": 256}, "jobs USING COVERING INDEX jobs_keyed"),
     "claim": ({**rows(FIRST), "process_id": 1, "now": NOW}, "jobs USING INTEGER PRIMARY KEY"),
     "complete": ({**rows((FIRST, 1)), "now": NOW}, "jobs USING INTEGER PRIMARY KEY"),
@@ -80,8 +81,8 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
     "put_results": (rows((FIRST, None, None)), "job_io USING INTEGER PRIMARY KEY"),
     "apply_counters": (rows(COUNTERS), "steps USING INTEGER PRIMARY KEY"),
     "raise_lanes": (rows(FIRST), "jobs USING INTEGER PRIMARY KEY"),
-    "look": ({"roots": None, "types": '["work"]', "skip": "[]"}, "s USING INDEX steps_lane"),
-    "plannable": ({"roots": None, "types": '["work"]', "limit": 4}, "p USING INDEX jobs_plannable"),
+    "look": ({"roots": None, "types": '["work"]', "skip": "[]", "capabilities": "[]"}, "s USING INDEX steps_lane"),
+    "plannable": ({"roots": None, "types": '["work"]', "limit": 4, "capabilities": "[]"}, "p USING INDEX jobs_plannable"),
     "due_children": ({"now": NOW, "limit": 100}, "jobs USING INDEX jobs_due"),
     "make_ready": (rows(FIRST), "jobs USING INTEGER PRIMARY KEY"),
     "next_due": ({}, "jobs USING COVERING INDEX jobs_due"),
@@ -117,6 +118,7 @@ RESULTS = {
     "look": "l",
     "peek_jobs": "r",
     "peek_keyed_jobs": "r",
+    "peek_needing_jobs": "r",
     "peek_suspect": "r",
     "raise_lanes": "j",
     "ready_keys": "keys",
@@ -204,7 +206,7 @@ def test_a_page_at_the_end_of_a_long_step_costs_no_more_than_the_first(db: apsw.
 
 
 def test_looking_for_work_costs_little_however_many_jobs_wait(db: apsw.Connection) -> None:
-    params = {"roots": None, "types": '["work", "other", "keyed"]', "skip": "[]"}
+    params = {"roots": None, "types": '["work", "other", "keyed"]', "skip": "[]", "capabilities": "[]"}
 
     status = cost(db, "look", params)
 

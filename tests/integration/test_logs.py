@@ -1,4 +1,7 @@
-"""Log lines: numbered without holes whoever writes, found by page, level, job and text, dropped by day."""
+"""Log lines: numbered without holes whoever writes, found by page, level, job and text, dropped by day.
+
+On both databases, but for what is said of files or plans; partitions have ``test_log_partitions.py``.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,13 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import psycopg
 import pytest
 
 from quaero.errors import StoreUnavailable
@@ -22,8 +28,11 @@ from quaero.queue.context import StepContext
 from quaero.queue.log_collector import LogCollector, LogLimits
 from quaero.queue.log_lines import LogGroup, encode
 from quaero.storage.logs import SqlLogStore
+from quaero.storage.postgres import PostgresDatabase, PostgresReaders
+from quaero.storage.postgres_logs import PostgresLogStore
 from quaero.storage.sqlite import Connection
 from quaero.storage.statements import statements
+from tests.postgres import drop_database, fresh_database
 
 DAY = "2026-03-01"
 RUN = 1
@@ -32,11 +41,37 @@ OTHER = msgspec.structs.replace(STEP, step_id=3, step_name="rate", worker_type="
 MANAGER = msgspec.structs.replace(STEP, step_id=0, step_name="", worker_type="")
 
 
-@pytest.fixture(params=["sqlite"])
-def logs(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SqlLogStore]:
-    store = SqlLogStore(tmp_path / "logs")
+Store = SqlLogStore | PostgresLogStore
+DATABASES = ["sqlite", "postgres"]
+only_sqlite = pytest.mark.parametrize("logs", ["sqlite"], indirect=True)
+only_postgres = pytest.mark.parametrize("logs", ["postgres"], indirect=True)
+
+
+def at(address: str) -> Store:
+    """The store in a folder or on a server."""
+    if address.startswith("postgresql:"):
+        return PostgresLogStore(PostgresDatabase(address))
+    return SqlLogStore(Path(address))
+
+
+def address_of(store: Store) -> str:
+    return str(store.folder) if isinstance(store, SqlLogStore) else store.database.url
+
+
+@contextmanager
+def opened(database: str, folder: Path) -> Iterator[Store]:
+    """A store of its own, with nothing in it."""
+    store = at(fresh_database() if database == "postgres" else str(folder / "logs"))
     yield store
     store.close()
+    if isinstance(store, PostgresLogStore):
+        drop_database(address_of(store))
+
+
+@pytest.fixture(params=DATABASES)
+def logs(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    with opened(request.param, tmp_path) as store:
+        yield store
 
 
 def group(step: StepContext, *rows: tuple[int, LogLevel, str], fields: dict[str, Any] | None = None) -> LogGroup:
@@ -52,7 +87,7 @@ def infos(step: StepContext, count: int, job_id: int = 7, start: int = 0) -> Log
     return group(step, *((job_id, LogLevel.INFO, f"line {n}") for n in range(start, start + count)))
 
 
-def read_all(store: SqlLogStore, page: int = 1_000, **filters: Any) -> list[LogEntry]:
+def read_all(store: Store, page: int = 1_000, **filters: Any) -> list[LogEntry]:
     """All pages, ascending."""
     found: list[LogEntry] = []
     cursor: int | None = 0
@@ -106,20 +141,48 @@ def test_manager_lines_are_a_sequence_of_their_own(logs):
     assert {e.parent_id for e in entries if e.step_id is None} == {None}
 
 
-def test_an_append_that_is_repeated_writes_nothing_twice(logs, tmp_path):
+def test_an_append_that_is_repeated_writes_nothing_twice(logs):
     tomorrow = msgspec.structs.replace(STEP, manager_id=9, log_day="2026-03-02")
     groups = [infos(STEP, 2), infos(tomorrow, 3)]
-    blocked = tmp_path / "logs" / "2026-03-02.db"
-    blocked.mkdir(parents=True)
-    with pytest.raises(StoreUnavailable):
-        logs.append(groups)
+    unblock = block(logs, "2026-03-02")
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable):
+            logs.append(groups)
 
-    blocked.rmdir()
+    unblock()
     last_seqs = logs.append(groups)
 
-    assert last_seqs == {RUN: 2, 9: 3}
+    assert last_seqs == logs.append(groups) == {RUN: 2, 9: 3}
     assert logs.count(RUN, day=DAY) == 2
     assert logs.count(9, day="2026-03-02") == 3
+
+
+FULL_DISK = """
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF NEW.day = '{day}' THEN RAISE 'full' USING ERRCODE = 'disk_full'; END IF;
+  RETURN NEW;
+END
+$$;
+CREATE TRIGGER refuse BEFORE INSERT ON log_chunks FOR EACH ROW EXECUTE FUNCTION refuse();
+"""
+
+
+def block(store: Store, day: str) -> Callable[[], object]:
+    """Lines of this day can't be written until the returned function is called."""
+    if isinstance(store, SqlLogStore):
+        blocked = store.folder / f"{day}.db"
+        blocked.mkdir(parents=True)
+        return blocked.rmdir
+    run_sql(store, FULL_DISK.format(day=day))
+    return lambda: run_sql(store, "DROP TRIGGER refuse ON log_chunks; DROP FUNCTION refuse")
+
+
+def run_sql(store: PostgresLogStore, sql: str) -> list[tuple[Any, ...]]:
+    """As somebody with psql would."""
+    with psycopg.connect(address_of(store), autocommit=True) as db:
+        cursor = db.execute(sql.encode())
+        return cursor.fetchall() if cursor.description else []
 
 
 def test_pages_ascend_and_descend_over_every_line_once(logs):
@@ -204,7 +267,7 @@ def test_runs_do_not_see_each_other(logs):
     assert logs.last_seq(RUN, day=DAY) == 3
 
 
-def test_a_run_without_file_or_lines_is_empty(logs):
+def test_a_run_without_day_or_lines_is_empty(logs):
     assert logs.query(RUN, day=DAY).items == []
     assert not logs.has_day(DAY)
 
@@ -216,9 +279,13 @@ def test_a_run_without_file_or_lines_is_empty(logs):
     assert logs.has_day(DAY)
 
 
-def test_a_day_is_a_day_and_no_path(logs):
+@pytest.mark.parametrize("day", ["../main", "2026-02-31", "2026-3-1", ""])
+def test_a_day_is_a_day_and_no_path(logs, day):
+    for ask in (logs.query, logs.count):
+        with pytest.raises(ValueError, match="not a day"):
+            ask(RUN, day=day)
     with pytest.raises(ValueError, match="not a day"):
-        logs.query(RUN, day="../main")
+        logs.append([infos(on(day, RUN), 1)])
 
 
 def test_counts_come_from_counter_rows(logs):
@@ -245,11 +312,13 @@ def test_no_statement_runs_per_line(logs):
     assert logs.statements == before
     collector.stored(batch, logs.append(batch.groups))
 
-    assert logs.statements - before == 2 + 2 + 10_000 / 500  # transaction, counters, chunks
+    # SQLite: transaction, counters, chunks. PostgreSQL: the counters of runs and steps, all chunks.
+    assert logs.statements - before == (2 + 2 + 10_000 / 500 if isinstance(logs, SqlLogStore) else 3)
     assert logs.count(RUN, day=DAY) == 10_001
 
 
-def test_the_view_for_people_shows_the_same_lines(logs):
+@only_sqlite
+def test_the_view_for_people_with_sqlite_shows_the_same_lines(logs):
     logs.append([group(STEP, (7, LogLevel.ERROR, "a"), (8, LogLevel.DEBUG, "b"), fields={"n": 1})])
 
     db = sqlite3.connect(logs.folder / f"{DAY}.db")
@@ -259,6 +328,19 @@ def test_the_view_for_people_shows_the_same_lines(logs):
     assert rows == [
         (1, 2, 1, 7, "2026-03-01T00:00:00.000Z", "error", "a", '{"n":1}'),
         (2, 2, 2, 8, "2026-03-01T00:00:00.000Z", "debug", "b", '{"n":1}'),
+    ]
+
+
+@only_postgres
+def test_the_view_for_people_with_psql_shows_the_same_lines(logs):
+    logs.append([group(STEP, (7, LogLevel.ERROR, "a"), (8, LogLevel.DEBUG, "b"), fields={"n": 1})])
+
+    rows = run_sql(logs, "SELECT day::text, seq, step_id, line, job_id, ts, level, message, fields FROM log_lines")
+
+    ts = datetime(2026, 3, 1, tzinfo=UTC)
+    assert rows == [
+        (DAY, 1, 2, 1, 7, ts, "error", "a", {"n": 1}),
+        (DAY, 2, 2, 2, 8, ts, "debug", "b", {"n": 1}),
     ]
 
 
@@ -284,11 +366,9 @@ def test_fifty_threads_write_without_holes(logs):
 
 WRITER = """
 import sys
-from pathlib import Path
-from tests.integration.test_logs import STEP, OTHER, infos
-from quaero.storage.logs import SqlLogStore
-folder, name, count = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
-store = SqlLogStore(folder)
+from tests.integration.test_logs import STEP, OTHER, at, infos
+address, name, count = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+store = at(address)
 print("ready", flush=True)
 sys.stdin.readline()
 for n in range(count):
@@ -298,8 +378,8 @@ store.close()
 """
 
 
-def writer(folder: Path, name: int, count: int) -> subprocess.Popen[str]:
-    arguments = [sys.executable, "-c", WRITER, str(folder), str(name), str(count)]
+def writer(store: Store, name: int, count: int) -> subprocess.Popen[str]:
+    arguments = [sys.executable, "-c", WRITER, address_of(store), str(name), str(count)]
     return subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
@@ -315,7 +395,7 @@ def ready(process: subprocess.Popen[str]) -> None:
 
 
 def test_three_processes_write_the_same_run_without_holes(logs):
-    processes = [writer(logs.folder, name, 60) for name in (100, 101, 102)]
+    processes = [writer(logs, name, 60) for name in (100, 101, 102)]
     for process in processes:
         ready(process)
 
@@ -335,10 +415,10 @@ def test_three_processes_write_the_same_run_without_holes(logs):
 def test_many_stores_may_begin_a_day_at_once_while_others_read_it(logs):
     for n in range(10):
         day = f"2026-04-{n + 1:02}"
-        stores = [SqlLogStore(logs.folder) for _ in range(4)]
+        stores = [at(address_of(logs)) for _ in range(4)]
         gate = threading.Barrier(5)
 
-        def begin(store: SqlLogStore, day: str = day, gate: threading.Barrier = gate) -> None:
+        def begin(store: Store, day: str = day, gate: threading.Barrier = gate) -> None:
             gate.wait(10)
             store.append([infos(on(day, RUN), 1)])
 
@@ -351,14 +431,15 @@ def test_many_stores_may_begin_a_day_at_once_while_others_read_it(logs):
         for store in stores:
             store.close()
 
-    assert {path.suffix for path in logs.folder.iterdir()} <= {".db", ".db-shm", ".db-wal"}
+    if isinstance(logs, SqlLogStore):
+        assert {path.suffix for path in logs.folder.iterdir()} <= {".db", ".db-shm", ".db-wal"}
 
 
 def test_killed_writers_leave_no_holes_and_lose_nothing_they_were_told_was_stored(logs):
     rng = random.Random(11)
     told = 0
     for name in range(100, 115):
-        process = writer(logs.folder, name, 100_000)
+        process = writer(logs, name, 100_000)
         ready(process)
         start(process)
         assert process.stdout is not None
@@ -431,7 +512,7 @@ def on(day: str, manager_id: int) -> StepContext:
     return msgspec.structs.replace(STEP, manager_id=manager_id, log_day=day)
 
 
-def test_old_days_are_unlinked_but_for_those_still_needed(logs):
+def test_old_days_are_dropped_but_for_those_still_needed(logs):
     days = ["2026-02-26", "2026-02-27", "2026-02-28", "2026-03-01"]
     for number, day in enumerate(days, 1):
         logs.append([infos(on(day, number), 500)])
@@ -442,13 +523,16 @@ def test_old_days_are_unlinked_but_for_those_still_needed(logs):
 
     assert dropped == ["2026-02-26", "2026-02-28"]
     assert logs.days() == ["2026-02-27", "2026-03-01"]
-    assert not [path for path in logs.folder.iterdir() if path.name.startswith(("2026-02-26", "2026-02-28"))]
+    if isinstance(logs, SqlLogStore):
+        assert not [path for path in logs.folder.iterdir() if path.name.startswith(("2026-02-26", "2026-02-28"))]
     assert logs.query(1, day="2026-02-26").items == []
     assert not logs.has_day("2026-02-26")
     assert logs.count(2, day="2026-02-27") == 500
     assert 0 < logs.size_bytes() < size
+    assert logs.drop_days_before("2026-03-01", keep={"2026-02-27"}) == []
 
 
+@only_sqlite
 def test_other_files_in_the_folder_are_left_alone(logs):
     logs.append([infos(STEP, 1)])
     (logs.folder / "notes.db").write_text("mine")
@@ -462,7 +546,7 @@ def test_other_files_in_the_folder_are_left_alone(logs):
 def test_a_day_dropped_by_another_process_is_seen_as_gone_and_written_anew(logs):
     logs.append([infos(STEP, 5)])
     assert len(logs.query(RUN, day=DAY).items) == 5
-    another = SqlLogStore(logs.folder)
+    another = at(address_of(logs))
     another.drop_days_before("2027-01-01")
     another.close()
 
@@ -473,6 +557,7 @@ def test_a_day_dropped_by_another_process_is_seen_as_gone_and_written_anew(logs)
     assert [e.seq for e in logs.query(RUN, day=DAY).items] == [1, 2]
 
 
+@only_sqlite
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="open files are listed in /proc, which Linux has")
 def test_few_days_are_open_at_a_time(logs):
     for number in range(1, 21):
@@ -487,10 +572,15 @@ def test_few_days_are_open_at_a_time(logs):
 # Size
 
 
-@pytest.fixture(scope="module")
-def many(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqlLogStore]:
+@pytest.fixture(scope="module", params=DATABASES)
+def many(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     """200,000 lines: one long step with its jobs in order, few warnings, and a short step among them."""
-    store = SqlLogStore(tmp_path_factory.mktemp("many") / "logs")
+    with opened(request.param, tmp_path_factory.mktemp("many")) as store:
+        write_many(store)
+        yield store
+
+
+def write_many(store: Store) -> None:
     job = 1_000
     for batch in range(400):
         level = LogLevel.ERROR if batch % 100 == 50 else LogLevel.INFO
@@ -500,8 +590,6 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqlLogStore]:
         groups.append(infos(OTHER, 2, job_id=5))
         store.append(groups)
         job += 100
-    yield store
-    store.close()
 
 
 def plan(store: SqlLogStore, name: str) -> str:
@@ -512,6 +600,7 @@ def plan(store: SqlLogStore, name: str) -> str:
     return "\n".join(row[3] for row in rows)
 
 
+@pytest.mark.parametrize("many", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("order", ["asc", "desc"])
 def test_pages_are_reached_by_index_and_never_sorted_as_a_whole(many, order):
     run, step = plan(many, f"run_{order}"), plan(many, f"step_{order}")
@@ -547,8 +636,13 @@ def test_a_page_costs_a_small_part_of_reading_everything(many, filters):
     assert effort(many, **filters) * 20 < everything
 
 
-def effort(store: SqlLogStore, **filters: Any) -> int:
-    """How many hundred steps SQLite's machine took for a page: the same on every computer."""
+def effort(store: Store, **filters: Any) -> int:
+    """What a page takes: the same on every computer."""
+    return steps_of_sqlite(store, filters) if isinstance(store, SqlLogStore) else lines_taken_apart(store, filters)
+
+
+def steps_of_sqlite(store: SqlLogStore, filters: dict[str, Any]) -> int:
+    """How many hundred steps its machine took."""
     store.query(RUN, day=DAY, limit=1)
     connection = store._readers[-1][1].db._db
     ticks: list[int] = []
@@ -558,6 +652,38 @@ def effort(store: SqlLogStore, **filters: Any) -> int:
     finally:
         connection.set_progress_handler(None)
     return len(ticks)
+
+
+def lines_taken_apart(store: PostgresLogStore, filters: dict[str, Any]) -> int:
+    """How many lines came out of chunks before the filters of lines."""
+    plan = explain(store, filters)
+    return sum(
+        round((node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"])
+        for node in nodes(plan)
+        if node["Node Type"] == "Function Scan"
+    )
+
+
+def explain(store: PostgresLogStore, filters: dict[str, Any]) -> dict[str, Any]:
+    """The plan of the page, and how it went."""
+    explained: list[dict[str, Any]] = []
+    fetch = PostgresReaders.fetch
+
+    def spy(readers: PostgresReaders, sql: str, params: Any) -> Any:
+        if not explained:
+            explained.append(fetch(readers, f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", params)[0][0][0]["Plan"])
+        return fetch(readers, sql, params)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PostgresReaders, "fetch", spy)
+        store.query(RUN, day=DAY, **filters)
+    return explained[0]
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for part in plan.get("Plans", ()):
+        yield from nodes(part)
 
 
 def test_everything_is_found_among_many_lines(many):

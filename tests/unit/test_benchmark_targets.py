@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
 import pytest
-from benchmarks.targets import ROWS, Measured, Row
+from benchmarks.targets import ROWS, Measured, Row, rows_of
 
 FASTER = Row("jobs_per_s", "jobs", "/s", must=100, aim=200)
 SHORTER = Row("lag_ms", "lag", "ms", must=25, aim=8, at_most=True)
@@ -45,9 +46,19 @@ def test_measured_is_the_median_with_its_range():
     assert Measured.of([3.0, 1.0, 2.0]) == Measured(2.0, 1.0, 3.0)
 
 
-def test_a_backend_that_is_not_built_is_refused():
-    command = [sys.executable, "benchmarks/engine.py", "--backend", "postgres"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+def test_without_a_server_the_benchmark_of_one_says_so():
+    command = [sys.executable, "benchmarks/engine.py", "--backend", "postgres", "--only", "idle"]
+    nobody = {**os.environ, "QUAERO_TEST_POSTGRES": "postgresql://127.0.0.1:1/none"}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=nobody)
 
     assert done.returncode == 2
-    assert "not built yet" in done.stderr
+    assert "no connection to PostgreSQL" in done.stderr
+
+
+def test_a_server_has_targets_of_its_own():
+    figures = {"drain_jobs_per_s": Measured.of([30_000.0]), "parent_lag_ms": Measured.of([9.0])}
+
+    drain, lag = rows_of(figures, "postgres")
+
+    assert (drain.must, drain.verdict(30_000)) == (28_000, "pass")
+    assert lag.verdict(9) == "–"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from quaero.config import Config, EngineSettings, load
+from quaero.config import Config, EngineSettings, PostgresServer, PostgresSettings, SqliteFile, load
 from quaero.errors import ConfigError
 from quaero.model.definition import Limits, Rate
 from quaero.model.log import LogLevel
@@ -93,6 +93,8 @@ def test_limits_come_from_file_and_environment_together(load_text, monkeypatch):
         ("[keys]\ntoken = 'x'\n", ":1: [keys]: not a section; keys are stored with: quaero keys set NAME"),
         ("[logs]\ncolour = 1\n", ":2: [logs] colour: unknown key; known here: job_head_lines, job_tail_lines, "),
         ("[limits.agent]\nkey = 'x'\n", ":2: [limits.agent] key: unknown key; known here: concurrency, rate"),
+        ("[postgres]\npool = 3\n", ":2: [postgres] pool: unknown key; known here: readers, answer_seconds"),
+        ("[engine]\ncapabilities = ['A B']\n", ":2: [engine] capabilities: must be lower-case letters"),
         ("[engine]\nslots = 0\n", ":2: [engine] slots: must be greater than 0, not 0"),
         ("[engine]\nlease_seconds = inf\n", ":2: [engine] lease_seconds: must be a finite number, not inf"),
         ("[engine]\nslots = 'many'\n", ":2: [engine] slots: must be a valid integer"),
@@ -184,28 +186,94 @@ def test_a_database_elsewhere_is_used(tmp_path, monkeypatch, prefix):
 
     config = load(tmp_path / "data")
 
-    assert config.database == tmp_path / "other.db"
+    assert config.database == SqliteFile(tmp_path / "other.db")
     assert config.origins["database"] == "environment QUAERO_DATABASE"
 
 
 def test_the_database_lies_in_the_data_folder_otherwise(tmp_path):
-    assert load(tmp_path).database == tmp_path / "quaero.db"
+    assert load(tmp_path).database == SqliteFile(tmp_path / "quaero.db")
+
+
+def test_a_path_in_the_file_counts_from_the_data_folder(load_text, tmp_path, monkeypatch):
+    monkeypatch.chdir("/")
+
+    config = load_text('database = "other/my.db"\n')
+
+    assert config.database == SqliteFile(tmp_path / "other" / "my.db")
+    assert config.origins["database"] == "quaero.toml"
 
 
 @pytest.mark.parametrize(
-    "url", ["postgresql://me:pass@host/db", "postgres://me:pass@host/db", "mysql://me:pass@host/db"]
+    ("url", "shown"),
+    [
+        ("postgresql://me:s3cret@db.example.org:5433/quaero", "postgresql://me@db.example.org:5433/quaero"),
+        ("postgres://me:s3%40cret@host/db", "postgresql://me@host/db"),
+        ("PostgreSQL://host/db", "postgresql://host/db"),
+        ("postgresql:///db", "postgresql://localhost/db"),
+        ("postgresql://me@[::1]:5432/db?sslmode=require&password=s3cret", "postgresql://me@[::1]:5432/db"),
+        ("postgresql://me:s3cret@a:1,b:2/db?target_session_attrs=primary", "postgresql://me@a:1,b:2/db"),
+        ("postgresql://me@/db?host=/run/pg&port=5433", "postgresql://me@/run/pg:5433/db"),
+    ],
 )
-def test_another_database_is_refused_without_showing_its_password(tmp_path, monkeypatch, url):
+def test_a_server_is_named_in_file_or_environment_and_its_password_never_shown(load_text, monkeypatch, url, shown):
+    by_file = load_text(f'database = "{url}"\n[postgres]\nreaders = 2\n')
     monkeypatch.setenv("QUAERO_DATABASE", url)
+    by_variable = load_text()
 
-    with pytest.raises(ConfigError, match=r"QUAERO_DATABASE: .*SQLite") as refused:
-        load(tmp_path)
+    for config, origin in ((by_file, "quaero.toml"), (by_variable, "environment QUAERO_DATABASE")):
+        assert isinstance(config.database, PostgresServer)
+        assert config.database.url == url
+        assert str(config.database) == shown
+        assert "cret" not in repr(config)
+        assert config.origins["database"] == origin
+    assert by_file.postgres.readers == 2
+    assert by_variable.postgres.answer_seconds == 30
 
-    assert "pass" not in str(refused.value)
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("mysql://me:s3cret@host/db", "can't use a mysql database; give the path of an SQLite file, or a URL: "),
+        ("postgresql://me:s3/cret@host/db", "not a usable PostgreSQL URL; write postgresql://USER:PASSWORD@HOST:PORT"),
+        ("postgresql://me:s3@cret@host/db", "not a usable PostgreSQL URL"),
+        ("postgresql://me:s3#cret@host/db", "not a usable PostgreSQL URL"),
+        ("postgresql://me:s3?cret@host/db", "not a usable PostgreSQL URL"),
+        ("postgresql://me:3?cret@host/db", "not a usable PostgreSQL URL"),
+        ("postgresql://me:s3 cret@host/db", "not a usable PostgreSQL URL"),
+        ("postgresql://host:s3cret/db", "not a usable PostgreSQL URL"),
+    ],
+)
+def test_a_database_that_cannot_be_used_is_refused_without_its_password(load_text, tmp_path, monkeypatch, url, message):
+    in_file = refusal(load_text, f'\ndatabase = "{url}"\n')
+    monkeypatch.setenv("QUAERO_DATABASE", url)
+    in_variable = refusal(load_text)
+
+    assert in_file.startswith(f"{tmp_path / 'quaero.toml'}:2: database: {message}")
+    assert in_variable.startswith(f"QUAERO_DATABASE: {message}")
+    assert "cret" not in in_file + in_variable
+
+
+def test_a_database_is_a_text(load_text, tmp_path):
+    place = tmp_path / "quaero.toml"
+
+    assert refusal(load_text, "database = 3\n") == f"{place}:1: database: must be a valid string, not 3"
+    assert refusal(load_text, 'databse = "x"\n').endswith("did you mean database?")
+
+
+def test_capabilities_are_a_list_or_words_with_commas(load_text, monkeypatch):
+    by_file = load_text('[engine]\ncapabilities = ["browser", "gpu"]\n')
+    monkeypatch.setenv("QUAERO_ENGINE_CAPABILITIES", "browser, llm")
+    by_variable = load_text()
+
+    assert by_file.engine.capabilities == ("browser", "gpu")
+    assert by_variable.engine.capabilities == ("browser", "llm")
+    monkeypatch.setenv("QUAERO_ENGINE_CAPABILITIES", "a b")
+    assert refusal(load_text).startswith("QUAERO_ENGINE_CAPABILITIES")
 
 
 def test_every_setting_says_what_it_means():
-    assert all(field.description for field in EngineSettings.model_fields.values())
+    for model in (EngineSettings, PostgresSettings):
+        assert all(field.description for field in model.model_fields.values())
 
 
 def test_settings_cannot_be_changed(tmp_path):

@@ -22,8 +22,10 @@ from quaero.calc.search_query import (
     Text,
     Type,
     compile_query,
+    fts5_expression,
     parse,
     parse_date,
+    tsquery_tree,
 )
 from quaero.errors import BadData
 
@@ -141,7 +143,26 @@ def test_a_query_of_words_is_one_expression(text: str, match: str) -> None:
 
     query = compile_query(node)
 
-    assert (query.match, query.condition, query.ranking) == (match, None, match)
+    assert query.match is not None
+    assert fts5_expression(query.match) == match
+    assert (query.condition, query.ranking) == (None, query.match)
+
+
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [
+        ("a", '["text", "a", false, false]'),
+        ('title:"é *"*', '["text", "é *", true, true]'),
+        ("a OR b", '["or", [["text", "a", false, false], ["text", "b", false, false]]]'),
+        ("a -b", '["and", [["text", "a", false, false], ["not", ["text", "b", false, false]]]]'),
+        ("it's", '["text", "it\'s", false, false]'),
+    ],
+)
+def test_a_query_of_words_is_one_tree(text: str, match: str) -> None:
+    node = parse(text)
+    assert node is not None
+
+    assert tsquery_tree(node) == match
 
 
 def test_filters_beside_words_stay_conditions() -> None:
@@ -150,21 +171,21 @@ def test_filters_beside_words_stay_conditions() -> None:
 
     query = compile_query(node)
 
-    assert query.match == '("a" AND "b")'
+    assert query.match == And((A, B))
     assert query.condition == And((Tag("x"), Not(Type("y"))))
 
 
 @pytest.mark.parametrize(
     ("text", "condition", "ranking"),
     [
-        ("-a", Not(Matches('"a"')), None),
-        ("tag:x -a", And((Tag("x"), Not(Matches('"a"')))), None),
-        ("tag:x OR (a b)", Or((Tag("x"), Matches('("a" AND "b")'))), '("a" OR "b")'),
-        ("a OR -b", Or((Matches('"a"'), Not(Matches('"b"')))), '"a"'),
+        ("-a", Not(Matches(A)), None),
+        ("tag:x -a", And((Tag("x"), Not(Matches(A)))), None),
+        ("tag:x OR (a b)", Or((Tag("x"), Matches(And((A, B))))), Or((A, B))),
+        ("a OR -b", Or((Matches(A), Not(Matches(B)))), A),
         ("tag:x", Tag("x"), None),
     ],
 )
-def test_what_the_index_cannot_say_becomes_a_condition(text: str, condition: Node, ranking: str | None) -> None:
+def test_what_the_index_cannot_say_becomes_a_condition(text: str, condition: Node, ranking: Node | None) -> None:
     node = parse(text)
     assert node is not None
 
@@ -216,16 +237,18 @@ def test_no_text_breaks_the_index(fts: apsw.Connection, text: str) -> None:
 
 def assert_runs(node: Node, fts: apsw.Connection) -> None:
     query = compile_query(node)
-    for expression in (query.match, query.ranking, *(expressions(query.condition) if query.condition else ())):
-        if expression is not None:
+    for texts in (query.match, query.ranking, *(matched(query.condition) if query.condition else ())):
+        if texts is not None:
+            expression = fts5_expression(texts)
             fts.execute("SELECT count(*) FROM documents_fts WHERE documents_fts MATCH ?", (expression,)).fetchall()
+            tsquery_tree(texts).encode()
 
 
-def expressions(node: Node) -> list[str]:
+def matched(node: Node) -> list[Node]:
     if isinstance(node, Matches):
-        return [node.expression]
+        return [node.texts]
     if isinstance(node, Not):
-        return expressions(node.node)
+        return matched(node.node)
     if isinstance(node, And | Or):
-        return [found for part in node.nodes for found in expressions(part)]
+        return [found for part in node.nodes for found in matched(part)]
     return []

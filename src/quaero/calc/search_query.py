@@ -1,4 +1,4 @@
-"""The search language: what a user types -> a tree -> an FTS5 expression and conditions.
+"""The search language: what a user types -> a tree -> what the index of texts answers, and conditions.
 
 ``words "a phrase" -not title:word tag:name type:source_type after:2025-01 before:2025 pre*``, with ``AND``, ``OR``,
 ``NOT`` (upper case) and parentheses. Words side by side must all be there; ``OR`` binds weakest. ``after:`` includes
@@ -10,6 +10,7 @@ exception is a date that can't be read.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -65,9 +66,9 @@ class Before:
 
 @dataclass(frozen=True, slots=True)
 class Matches:
-    """A part of the tree that is one FTS5 expression. Made by :func:`compile_query`, never by the parser."""
+    """A part of the tree that the index can answer at once. Made by :func:`compile_query`, never by the parser."""
 
-    expression: str
+    texts: Node
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +91,18 @@ Node = Text | Tag | Type | After | Before | Matches | Not | And | Or
 
 @dataclass(frozen=True, slots=True)
 class CompiledQuery:
-    """A query for the store: documents that match ``match`` and for which ``condition`` holds."""
+    """A query for the store: documents that match ``match`` and for which ``condition`` holds.
 
-    match: str | None
-    """FTS5 expression that every hit satisfies; None when the query can't be put so."""
+    ``match``, ``ranking`` and those in :class:`Matches` are trees of texts alone, with nothing but a NOT beside
+    something wanted: :func:`fts5_expression` and :func:`tsquery_tree` write them down for the databases.
+    """
+
+    match: Node | None
+    """What every hit satisfies; None when the query can't be put so."""
     condition: Node | None
     """What else must hold; its texts are :class:`Matches`."""
-    ranking: str | None
-    """FTS5 expression for rank and snippets of hits: ``match``, or else any of the words asked for."""
+    ranking: Node | None
+    """For rank and snippets of hits: ``match``, or else any of the words asked for."""
 
 
 def parse(text: str) -> Node | None:
@@ -115,11 +120,42 @@ def compile_query(node: Node) -> CompiledQuery:
     texts = tuple(part for part in parts if _is_text(part))
     together = _joined(And, texts)
     if together is not None and _is_matchable(together):
-        match = _expression(together)
         rest = _joined(And, tuple(part for part in parts if not _is_text(part)))
-        return CompiledQuery(match, _condition(rest) if rest else None, match)
-    wanted = _joined(Or, tuple(_wanted(node)))
-    return CompiledQuery(None, _condition(node), _expression(wanted) if wanted else None)
+        return CompiledQuery(together, _condition(rest) if rest else None, together)
+    return CompiledQuery(None, _condition(node), _joined(Or, tuple(_wanted(node))))
+
+
+def fts5_expression(node: Node) -> str:
+    """A tree of texts in the syntax of SQLite's FTS5; every word of the user's inside quotes."""
+    if isinstance(node, Or):
+        return "(" + " OR ".join(fts5_expression(part) for part in node.nodes) + ")"
+    if isinstance(node, And):
+        wanted = " AND ".join(fts5_expression(part) for part in node.nodes if not isinstance(part, Not))
+        unwanted = " OR ".join(fts5_expression(part.node) for part in node.nodes if isinstance(part, Not))
+        return f"(({wanted}) NOT ({unwanted}))" if unwanted else f"({wanted})"
+    if not isinstance(node, Text):
+        raise TypeError(f"not a text: {node}")
+    words = node.words.rstrip("*") if node.is_prefix else node.words
+    quoted = '"' + words.replace('"', '""') + '"' + (" *" if node.is_prefix else "")
+    return f"title : {quoted}" if node.in_title else quoted
+
+
+def tsquery_tree(node: Node) -> str:
+    """A tree of texts as the JSON of which PostgreSQL's function ``quaero_query`` makes a tsquery."""
+    return json.dumps(_as_json(node), ensure_ascii=False)
+
+
+def _as_json(node: Node) -> list[object]:
+    match node:
+        case Text(words, is_prefix, in_title):
+            return ["text", words, is_prefix, in_title]
+        case Not(inner):
+            return ["not", _as_json(inner)]
+        case And(nodes):
+            return ["and", [_as_json(part) for part in nodes]]
+        case Or(nodes):
+            return ["or", [_as_json(part) for part in nodes]]
+    raise TypeError(f"not a text: {node}")
 
 
 def parse_date(text: str, name: str) -> int:
@@ -306,7 +342,7 @@ def _is_text(node: Node) -> bool:
 
 
 def _is_matchable(node: Node) -> bool:
-    """Can FTS5 say it? Its NOT needs something to take away from."""
+    """Can the index answer it? Its NOT needs something to take away from."""
     if isinstance(node, Or):
         return all(_is_matchable(part) for part in node.nodes)
     if isinstance(node, And):
@@ -315,25 +351,10 @@ def _is_matchable(node: Node) -> bool:
     return isinstance(node, Text)
 
 
-def _expression(node: Node) -> str:
-    """FTS5 syntax; every word of the user's inside quotes."""
-    if isinstance(node, Or):
-        return "(" + " OR ".join(_expression(part) for part in node.nodes) + ")"
-    if isinstance(node, And):
-        wanted = " AND ".join(_expression(part) for part in node.nodes if not isinstance(part, Not))
-        unwanted = " OR ".join(_expression(part.node) for part in node.nodes if isinstance(part, Not))
-        return f"(({wanted}) NOT ({unwanted}))" if unwanted else f"({wanted})"
-    if not isinstance(node, Text):
-        raise TypeError(f"not a text: {node}")
-    words = node.words.rstrip("*") if node.is_prefix else node.words
-    quoted = '"' + words.replace('"', '""') + '"' + (" *" if node.is_prefix else "")
-    return f"title : {quoted}" if node.in_title else quoted
-
-
 def _condition(node: Node) -> Node:
     """The same tree with each largest matchable part as one :class:`Matches`."""
     if _is_text(node) and _is_matchable(node):
-        return Matches(_expression(node))
+        return Matches(node)
     if isinstance(node, Not):
         return Not(_condition(node.node))
     if isinstance(node, And):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,16 +16,23 @@ from rich.text import Text
 from quaero.cli.output import local_time, one_line, seconds, size
 from quaero.cli.run import is_alive
 from quaero.cli.session import Session
-from quaero.config import Config
+from quaero.config import Config, SqliteFile
 from quaero.errors import ConfigError, QuaeroError
-from quaero.storage.migrate import migrations
+from quaero.storage.database import Reader
+from quaero.storage.logs import SqlLogStore
+from quaero.storage.migrate import migrations, schema_state
 from quaero.storage.sqlite import Connection, file_system_of
+from quaero.storage.statements import statements
 
 if TYPE_CHECKING:
     from quaero.app import App
 
 LITTLE_SPACE = 200 * 1024 * 1024
 LONG_WAL = 512 * 1024 * 1024
+FEW_CONNECTIONS = 10
+CLOCK_S = 5.0
+MANY_DEAD_ROWS = 1_000_000
+LONG_TRANSACTION_S = 3600.0
 _SHOWN_RUNS = 10
 
 
@@ -58,10 +66,24 @@ def all_checks(session: Session) -> Iterator[Check]:
         yield Check("database", True, "none yet: the first run makes it")
         return
     try:
+        if _is_empty(config):
+            yield Check("database", True, f"{config.database} is empty: the first run fills it")
+            return
         with session.app() as app:
             yield from _opened(app)
     except QuaeroError as error:
         yield Check("database", False, str(error), "see the message; nothing else can be looked at before")
+
+
+def _is_empty(config: Config) -> bool:
+    """Opened as a whole it would be filled."""
+    from quaero.app import open_database
+
+    readers = open_database(config).readers()
+    try:
+        return schema_state(readers.get(), "main").found == 0
+    finally:
+        readers.close()
 
 
 def _programs() -> Iterator[Check]:
@@ -76,7 +98,7 @@ def _programs() -> Iterator[Check]:
 
 def _settings(config: Config) -> Iterator[Check]:
     values = {"data": str(config.data), "database": str(config.database)}
-    for section in ("engine", "logs"):
+    for section in ("engine", "logs", "postgres"):
         for name, value in getattr(config, section):
             values[f"{section}.{name}"] = str(value)
     for worker_type, limits in config.limits.items():
@@ -117,24 +139,59 @@ def _opened(app: App) -> Iterator[Check]:
 
 
 def _database(app: App) -> Iterator[Check]:
-    path = app.config.database
-    yield Check("database", True, f"{path}, {size(path.stat().st_size)}")
-    wal = path.with_name(path.name + "-wal")
-    length = wal.stat().st_size if wal.exists() else 0
-    yield Check(
-        "write-ahead log", length < LONG_WAL, size(length), "a reader holds it: end other programs that read it"
-    )
-    found, newest = app.store.readers.get().fetch_value("PRAGMA user_version"), migrations("sqlite", "main")[-1].number
+    reader = app.store.readers.get()
+    if isinstance(app.config.database, SqliteFile):
+        yield from _file(app.config.database.path)
+    else:
+        yield from _server(reader)
+    found, newest = schema_state(reader, "main")
     yield Check("schema", found == newest, f"{found} of {newest}", "upgrade Quaero to the version that wrote it")
     drift = int(app.store.fact("drift") or 0)
     fix = "counters were wrong and have been mended: please report it with the log lines auditor.drift"
     yield Check("counter drift", drift == 0, drift, fix)
 
 
+def _file(path: Path) -> Iterator[Check]:
+    yield Check("database", True, f"{path}, {size(path.stat().st_size)}")
+    wal = path.with_name(path.name + "-wal")
+    length = wal.stat().st_size if wal.exists() else 0
+    yield Check(
+        "write-ahead log", length < LONG_WAL, size(length), "a reader holds it: end other programs that read it"
+    )
+
+
+def _server(reader: Reader) -> Iterator[Check]:
+    sql = statements("postgres", "doctor")
+    asked = time.time_ns() // 1000
+    [(version, size_bytes, connections, places, now)] = reader.fetch_all(sql["server"])
+    # Halfway between question and answer.
+    ahead = (now - (asked + time.time_ns() // 1000) / 2) / 1e6
+    yield Check("database", True, f"{reader.place}, {size(size_bytes)}")
+    yield Check("server", True, f"PostgreSQL {version}")
+    yield Check(
+        "connections",
+        places - connections >= FEW_CONNECTIONS,
+        f"{connections} of {places}",
+        "raise max_connections on the server, or stop some processes; each Quaero process takes up to eight",
+    )
+    fix = "set this machine's clock (NTP); Quaero itself goes by the server's"
+    yield Check("clock", abs(ahead) <= CLOCK_S, f"the server is {ahead:+.1f} s ahead", fix)
+    for table, dead, live in reader.fetch_all(sql["dead_rows"]):
+        fix = f"autovacuum does not keep up: look for an old transaction, or run VACUUM {table}"
+        yield Check("dead rows", dead < max(MANY_DEAD_ROWS, live), f"{dead:,} in {table}, the most of all tables", fix)
+    age = float(reader.fetch_value(sql["oldest_transaction"]))
+    fix = (
+        "a program holds a transaction open, so dead rows stay: see pg_stat_activity, end it with pg_terminate_backend"
+    )
+    yield Check("oldest transaction", age < LONG_TRANSACTION_S, seconds(age), fix)
+
+
 def _logs(app: App) -> Iterator[Check]:
     days = app.logs.days()
     span = f", {days[0]} to {days[-1]}" if days else ""
     yield Check("log days", True, f"{len(days)}{span}, {size(app.logs.size_bytes())}")
+    if not isinstance(app.logs, SqlLogStore):
+        return
     newest = migrations("sqlite", "logs")[-1].number
     for day in days:
         version = _user_version(app.logs.folder / f"{day}.db")
@@ -148,16 +205,17 @@ def _user_version(path: Path) -> int | str:
     except QuaeroError as error:
         return str(error)
     try:
-        return int(db.fetch_value("PRAGMA user_version"))
+        return schema_state(db, "logs").found
     finally:
         db.close()
 
 
 def _processes(app: App) -> Iterator[Check]:
-    lease_now, lease_us = app.host.lease_now(), int(app.config.engine.lease_seconds * 1e6)
+    lease_now, lease_us = app.store.lease_now(), int(app.config.engine.lease_seconds * 1e6)
     for process in app.store.processes():
         age = max(0.0, (lease_now - process.lease_until + lease_us) / 1e6)
-        value = f"pid {process.pid}, {process.slots} slots, sign of life {seconds(age)} ago"
+        host = "" if app.backend.is_alone else f" on {process.host}"
+        value = f"pid {process.pid}{host}, {process.slots} slots, sign of life {seconds(age)} ago"
         fix = "it is gone: its jobs are taken over as soon as any process works here (quaero worker)"
         yield Check(f"process {process.id}", is_alive(app, process), value, fix)
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 SHOW_EVERY_S: Final = 0.2
+SHOW_FROM_SERVER_EVERY_S: Final = 0.5
 LAST_WAIT_S: Final = 0.5
 _ENDINGS: Final = (signal.SIGTERM, signal.SIGHUP)
 
@@ -146,15 +147,24 @@ class Execution:
         # A terminal that has gone away is no reason to stop working.
         with suppress(OSError):
             while True:
-                self._show_once(engine)
-                await asyncio.sleep(SHOW_EVERY_S)
+                # A server may take its time; the jobs here must not wait for it.
+                await asyncio.to_thread(self._read)
+                self._draw(engine)
+                await asyncio.sleep(SHOW_EVERY_S if self._app.backend.is_alone else SHOW_FROM_SERVER_EVERY_S)
 
     def _show_once(self, engine: Engine) -> None:
-        with suppress(OSError, StoreUnavailable):
+        self._read()
+        self._draw(engine)
+
+    def _read(self) -> None:
+        with suppress(StoreUnavailable):
             version = self._app.store.data_version()
             if version != self._version:
-                self._version = version
                 self._forest = read_forest(self._app.store, self._root)
+                self._version = version
+
+    def _draw(self, engine: Engine) -> None:
+        with suppress(OSError):
             self._progress.show(self._forest, str(engine.trouble) if engine.trouble else "")
 
 

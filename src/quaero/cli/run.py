@@ -125,7 +125,7 @@ def with_way_out(app: App, error: Refused) -> Refused:
 
 def is_alive(app: App, process: ProcessRow) -> bool:
     """Whether a process that is registered still works."""
-    return process.lease_until > app.host.lease_now() and app.host.is_dead(process) is not True
+    return process.lease_until > app.store.lease_now() and app.host.is_dead(process) is not True
 
 
 def _newest_open(app: App, target: str | None) -> int:

@@ -17,7 +17,7 @@ LOOK_EVERY_S: Final = 1.0
 
 
 async def work(app: App) -> None:
-    """Until SIGTERM, SIGINT or SIGHUP; then drain."""
+    """Until SIGTERM, SIGINT or SIGHUP, or until the node finds that it may work no longer; then drain."""
     engine = app.engine()
     asked = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -28,14 +28,15 @@ async def work(app: App) -> None:
     runs = OpenRuns(app)
     watching = asyncio.create_task(runs.watch())
     waiting = asyncio.create_task(asked.wait())
+    retired = asyncio.create_task(engine.retired.wait())
     try:
-        await asyncio.wait({waiting, watching}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({waiting, watching, retired}, return_when=asyncio.FIRST_COMPLETED)
         if watching.done():
             watching.result()
     finally:
-        for task in (waiting, watching):
+        for task in (waiting, watching, retired):
             task.cancel()
-        await asyncio.gather(waiting, watching, return_exceptions=True)
+        await asyncio.gather(waiting, watching, retired, return_exceptions=True)
         say("stopping: what runs may finish, the rest is given back; asked again, it leaves at once")
         await engine.stop()
         runs.look()

@@ -1,4 +1,4 @@
-"""``quaero workers``: what a step's ``type`` may be, and which parameters it takes."""
+"""``quaero workers``: what a step's ``type`` may be, which parameters it takes, and which nodes there are to run it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from cyclopts import App
 
 from quaero.cli.session import Here, Json
 
-app = App(name="workers", help="Worker types: what a step can do, and its parameters.")
+app = App(name="workers", help="Worker types: what a step can do, its parameters, and the nodes that run it.")
 
 
 @app.command(name="list")
@@ -41,3 +41,19 @@ def show(worker_type: str, /, *, json: Json = False, session: Here) -> None:
         write_json(as_data(worker))
     else:
         print_worker(worker, console())
+
+
+@app.command
+def nodes(*, json: Json = False, session: Here) -> None:
+    """List the running programs that share the database: what each offers, and its last sign of life."""
+    from quaero.cli.node_views import node_table, nodes_of
+    from quaero.cli.output import console, say, write_page
+
+    with session.app() as app:
+        found = nodes_of(app)
+    if json:
+        write_page(found, None)
+    elif found:
+        console().print(node_table(found))
+    else:
+        say("no node is running; start one with: quaero worker")

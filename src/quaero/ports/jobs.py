@@ -7,7 +7,7 @@ Its methods are single statements over whole batches; the rules (what follows fr
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from enum import IntEnum
 from typing import Any, NamedTuple, Protocol
@@ -59,6 +59,8 @@ class Child(NamedTuple):
     dedup_key: str | None = None
     depth: int = 0
     spawned_by: int | None = None
+    needs: str = ""
+    """A capability beyond those of its step."""
 
 
 class ChildBatch(msgspec.Struct):
@@ -198,6 +200,8 @@ class Lane(NamedTuple):
     """One of them was lost twice."""
     turn: int = 0
     """When it was last served."""
+    has_needing: int = 0
+    """Ready jobs of it need something of the node, which this one may lack."""
 
 
 class Look(NamedTuple):
@@ -241,6 +245,8 @@ class StepRow(NamedTuple):
     warning_count: int
     message: str
     cache_key: str | None
+    waits_for: str = ""
+    """Capabilities that no node has, as far as that was told."""
 
     @property
     def open(self) -> int:
@@ -295,9 +301,13 @@ class NewStep(msgspec.Struct, frozen=True, kw_only=True):
     state: State = State.WAITING
     reason: StatusReason | None = None
     sealed: bool = False
+    needs: tuple[str, ...] = ()
+    """Capabilities that its plan and its jobs ask for."""
 
 
 class ProcessRow(NamedTuple):
+    """A node: one running program."""
+
     id: int
     host: str
     boot_id: str
@@ -306,11 +316,41 @@ class ProcessRow(NamedTuple):
     pid_started: int | None
     version: str
     slots: int
+    """0: it executes nothing."""
     capabilities: str
+    """A JSON array of words; empty where it is not known."""
     port: int
     draining: int
     lease_until: int
     started_at: int
+    protocol: int = 0
+    key_version: str = ""
+    """The fingerprint of its encryption key; empty where it has none."""
+    renewed_at: int = 0
+
+
+class Notice(NamedTuple):
+    """What a node must know at each sign of life."""
+
+    schema: int
+    """The newest step that the database has taken."""
+    has_foreign_secrets: int
+    """A secret was sealed with another key than this node's."""
+    leader: int
+    """The process that leads; 0: none ever did."""
+    term: int
+    leader_lives: int
+    """It has a row, and its lease is not over."""
+    has_needs: int
+    """A step or job that could start needs something of a node."""
+
+
+class Wanting(NamedTuple):
+    step_id: int
+    needs: str | None
+    """A JSON array; None: it may have been told what is no longer so."""
+    waits_for: str
+    """What was told."""
 
 
 class LostJob(NamedTuple):
@@ -358,10 +398,43 @@ class DocumentChanges(Protocol):
 
 
 class JobTransaction(Protocol):
-    """One writing transaction. ``now`` is its time: all that it writes carries the same one."""
+    """One writing transaction. ``now`` is its time: all that it writes carries the same one.
+
+    Where several nodes write at once, their transactions take locks in one order, so that none waits for another in
+    a circle: the registration of nodes, who leads, jobs (their own ones; of others only what is not locked),
+    documents, limits, the roots of runs in the order of their ids, definitions. Steps, runs and counters are read for a
+    decision, and written, only under the lock of their root. With a single writer all of these are free.
+    """
 
     @property
     def now(self) -> int: ...
+    @property
+    def lease_now(self) -> int:
+        """On the clock that leases are measured by."""
+        ...
+
+    # locks, held until the commit
+    def lock_runs(self, run_ids: Iterable[int]) -> None:
+        """The roots of these runs."""
+        ...
+
+    def lock_steps(self, step_ids: Iterable[int]) -> None:
+        """The roots of these steps' runs."""
+        ...
+
+    @property
+    def locked_roots(self) -> Collection[int]:
+        """Those that this transaction holds, and those it has made."""
+        ...
+
+    def lock_definitions(self) -> None:
+        """Which runs of a definition there are, and its revisions."""
+        ...
+
+    def lock_limits(self, *, wait: bool) -> bool:
+        """All limiters; False when another transaction holds them and this one won't wait."""
+        ...
+
     def savepoint(self) -> AbstractContextManager[None]: ...
 
     # definitions and runs
@@ -412,7 +485,7 @@ class JobTransaction(Protocol):
         ...
 
     def accepted(self, held: Sequence[Held] | Sequence[tuple[int, int]]) -> set[tuple[int, int]]:
-        """Which of these attempts (job, attempt) still hold their job."""
+        """Which of these attempts (job, attempt) still hold their job; until the commit nobody takes it from them."""
         ...
 
     def settle(self, ends: Sequence[Settled]) -> None: ...
@@ -443,16 +516,40 @@ class JobTransaction(Protocol):
         """When the next waiting job or deadline is due."""
         ...
 
-    def look(self, roots: Sequence[int] | None, types: Sequence[str], skip: Sequence[int]) -> Look: ...
-    def claim_jobs(
-        self, step_id: int, limit: int, process_id: int, limit_key: str | None = None, floor: int | None = None
-    ) -> list[Claimed]:
-        """The best ready jobs of a step, of at least priority ``floor``; those lost twice are left out."""
+    def look(
+        self,
+        roots: Sequence[int] | None,
+        types: Sequence[str],
+        skip: Sequence[int],
+        capabilities: Sequence[str] = (),
+    ) -> Look:
+        """Lanes in which there is something for a node with these ``capabilities``."""
         ...
 
-    def claim_suspect(self, step_id: int, process_id: int, limit_key: str | None = None) -> list[Claimed]: ...
+    def pick_jobs(
+        self,
+        step_id: int,
+        limit: int,
+        limit_key: str | None = None,
+        floor: int | None = None,
+        capabilities: Sequence[str] = (),
+    ) -> list[Claimed]:
+        """The best ready jobs of a step, of at least priority ``floor``; those lost twice are left out, and those that
+        need something else than ``capabilities``. Within a priority those that need something go first. They are this
+        transaction's, and claimed by :meth:`claim_picked`: several steps' jobs at once, and before another look."""
+        ...
+
+    def pick_suspect(
+        self, step_id: int, limit_key: str | None = None, capabilities: Sequence[str] = ()
+    ) -> list[Claimed]: ...
+    def claim_picked(self, process_id: int) -> None: ...
     def claim_steps(
-        self, roots: Sequence[int] | None, types: Sequence[str], limit: int, process_id: int
+        self,
+        roots: Sequence[int] | None,
+        types: Sequence[str],
+        limit: int,
+        process_id: int,
+        capabilities: Sequence[str] = (),
     ) -> list[ClaimedStep]: ...
     # limits
     def ready_keys(self, step_id: int, after: str, limit: int) -> list[str]:
@@ -473,15 +570,45 @@ class JobTransaction(Protocol):
         ...
 
     # processes
+    def lock_nodes(self) -> None:
+        """No other node registers until the commit."""
+        ...
+
     def add_process(self, process: ProcessRow) -> int: ...
-    def renew(self, process_id: int, lease_until: int, draining: bool) -> list[ProcessRow]:
-        """All processes; none when this one is not among them any more: others have taken it for dead."""
+    def renew(
+        self, process_id: int, lease_until: int, draining: bool, capabilities: str = "", key_version: str = ""
+    ) -> list[ProcessRow]:
+        """This process and those that could have to be rescued; none when it is not among them any more: others have
+        taken it for dead."""
         ...
 
     def processes(self) -> list[ProcessRow]: ...
-    def remove_process(self, process_id: int) -> None: ...
-    def lost_jobs(self, process_id: int) -> list[LostJob]: ...
+    def remove_process(self, process_id: int) -> bool:
+        """False when another has removed it already."""
+        ...
+
+    def lost_jobs(self, process_id: int) -> list[LostJob]:
+        """What this process holds; from now on it can't end any of it."""
+        ...
+
     def orphaned_holders(self) -> list[int]: ...
+    def notice(self, leadership: str, key_version: str) -> Notice: ...
+    def lead(self, leadership: str, process_id: int, term: int) -> int:
+        """Take over from the holder of ``term``, who is gone. The new term; 0: another process was first."""
+        ...
+
+    def leads(self, leadership: str, process_id: int, term: int) -> bool:
+        """Whether this process leads by this term; if so, nobody takes over until the commit."""
+        ...
+
+    def wanting(self) -> list[Wanting]:
+        """Steps that need something of a node, once for each such need of a job; and those of which that was told."""
+        ...
+
+    def secret_keys(self, names: Sequence[str]) -> set[str]:
+        """Which of these keys are stored, as secrets."""
+        ...
+
     def rescue(self, ids: Sequence[int]) -> None: ...
     def fail_lost(self, ids: Sequence[int]) -> None: ...
 
@@ -509,16 +636,26 @@ class JobTransaction(Protocol):
 class JobStore(Protocol):
     """Job records: reads from any thread, writes in transactions. What people look at is in the store itself."""
 
+    @property
+    def has_one_writer(self) -> bool:
+        """Transactions of all processes follow one another; else they overlap, and take locks."""
+        ...
+
     def transaction(self) -> AbstractContextManager[JobTransaction]: ...
     def steps(self, run_id: int) -> list[StepRow]: ...
     def step(self, step_id: int) -> StepRow: ...
     def run(self, run_id: int) -> RunRow: ...
     def definition(self, definition_id: str, revision: int) -> bytes: ...
+    @property
+    def schema(self) -> int:
+        """The newest step of the schema that this program knows."""
+        ...
+
     def data_version(self) -> int:
         """Changes when another connection has committed; costs microseconds."""
         ...
 
-    def has_work(self, roots: Sequence[int] | None, types: Sequence[str]) -> bool:
+    def has_work(self, roots: Sequence[int] | None, types: Sequence[str], capabilities: Sequence[str] = ()) -> bool:
         """Whether there may be something to claim; takes no lock."""
         ...
 

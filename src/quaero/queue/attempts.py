@@ -44,6 +44,7 @@ class Ended(msgspec.Struct, kw_only=True):
 
 
 _RETURNING = frozenset({"retried", "snoozed", "released"})
+_NEED_THE_RUN = _RETURNING | {"failed"}
 _STATES = {
     "completed": State.COMPLETED,
     "failed": State.FAILED,
@@ -72,7 +73,7 @@ def finish(
                 kept.append(e)
             else:
                 refused.append(e.job_id)
-        _finish_rich(turn, _stop_what_returns(turn, kept), process_id, children_failed)
+        _finish_rich(turn, kept, process_id, children_failed)
     if refused:
         turn.event("job.refused", None, None, job_ids=refused[:1000], count=len(refused))
     return len(refused)
@@ -108,9 +109,17 @@ def _stopped(e: Ended, reason: StatusReason) -> Ended:
 def _finish_rich(
     turn: Turn, ended: Sequence[Ended], process_id: int, children_failed: Callable[[Turn, int], None]
 ) -> None:
+    # In the order of locks: jobs, documents, limits, then what needs the roots of runs.
     completed = [e for e in ended if e.kind == "completed"]
     if completed:
         turn.tx.complete([Held(e.job_id, e.attempt) for e in completed])
+    _write_documents(turn, ended)
+    slots = Counter(slot for e in ended for slot in e.limiter)
+    if slots:
+        turn.tx.lock_limits(wait=True)
+        turn.tx.release_slots(slots)
+    turn.tx.lock_steps(e.step_id for e in ended if e.kind in _NEED_THE_RUN or e.children is not None)
+    ended = _stop_what_returns(turn, ended)
     others = [e for e in ended if e.kind != "completed"]
     if others:
         turn.tx.settle([_settled(turn, e) for e in others])
@@ -119,12 +128,8 @@ def _finish_rich(
         delta.move(State.RUNNING, _STATES[e.kind])
         delta.warnings += e.warnings
         delta.retried += e.kind == "retried"
-    _write_documents(turn, ended)
     _spawn(turn, ended)
     _keep_records(turn, ended, process_id)
-    slots = Counter(slot for e in ended for slot in e.limiter)
-    if slots:
-        turn.tx.release_slots(slots)
     for manager_id in dict.fromkeys(e.manager_id for e in ended if e.kind == "failed"):
         children_failed(turn, manager_id)
 

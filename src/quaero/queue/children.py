@@ -29,7 +29,7 @@ class Children:
         self._encode = self._model.__pydantic_serializer__.to_json if self._model else None
         self._limit_key = info.step.limits.key
         self._priority = info.definition.priority if info.step.priority is None else info.step.priority
-        self._is_plain = not (fields & {"key", "dedup_key", "priority"} or self._limit_key)
+        self._is_plain = not (fields & {"key", "dedup_key", "priority", "needs"} or self._limit_key)
         self._batch = ChildBatch(self._priority)
 
     def __len__(self) -> int:
@@ -83,6 +83,7 @@ class Children:
             self._priority if priority is None else int(priority),
             resolve_payload(self._limit_key, fields) if self._limit_key else None,
             f"{self._type}:{dedup}" if dedup else None,
+            needs=str(fields.get("needs") or ""),
         )
 
 

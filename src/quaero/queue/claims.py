@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import msgspec
 import structlog
@@ -17,6 +17,8 @@ from quaero.queue.turn import Turn
 log = structlog.get_logger("quaero.claims")
 
 KEYS_AT_ONCE = 256
+BUSY_US = 20_000
+"""When to look again after another process was found to be claiming under limits."""
 DUE_AT_ONCE = 2_000
 LANES = 64
 """As many as one look shows."""
@@ -32,6 +34,8 @@ class Demand(msgspec.Struct, kw_only=True):
     """Only runs below these; None: any."""
     types: tuple[str, ...] = ()
     """The worker types this process can run: it is not handed what it can't."""
+    capabilities: tuple[str, ...] = ()
+    """What it offers to steps and jobs that need something."""
     seen_keys: dict[int, str] = {}
     """Step -> the last limit key looked at; kept by the process from claim to claim."""
     suspect_allowed: bool = True
@@ -77,9 +81,11 @@ def claim(turn: Turn, demand: Demand, limits_of: LimitsOf) -> Haul:
     """Take up to ``demand.jobs`` jobs and ``demand.steps`` steps to plan."""
     haul = Haul(jobs=[], steps=[])
     left = demand.jobs
-    lanes, plannable = turn.tx.look(demand.roots, demand.types, [])
+    lanes, plannable = turn.tx.look(demand.roots, demand.types, [], demand.capabilities)
     if plannable and demand.steps:
-        haul.steps = turn.tx.claim_steps(demand.roots, demand.types, demand.steps, demand.process_id)
+        haul.steps = turn.tx.claim_steps(
+            demand.roots, demand.types, demand.steps, demand.process_id, demand.capabilities
+        )
     spent: list[int] = []
     while left > 0 and lanes:
         top = max(lane.priority for lane in lanes)
@@ -90,8 +96,11 @@ def claim(turn: Turn, demand: Demand, limits_of: LimitsOf) -> Haul:
             left -= len(jobs)
             if not jobs or len(jobs) >= lane.ready or (len(jobs) < quota and floor is None):
                 spent.append(lane.step_id)
+        turn.tx.claim_picked(demand.process_id)
         is_over = len(lanes) < LANES and all(lane.step_id in spent for lane in lanes)
-        lanes = [] if is_over or not left else turn.tx.look(demand.roots, demand.types, spent).lanes
+        if is_over or not left:
+            break
+        lanes = turn.tx.look(demand.roots, demand.types, spent, demand.capabilities).lanes
     haul.is_dry = left > 0 and not any(demand.seen_keys.get(step_id) for step_id in spent)
     return haul
 
@@ -105,7 +114,7 @@ def _claim_lane(
     if jobs:
         haul.jobs.append((lane.step_id, jobs))
         delta.move(State.READY, State.RUNNING, len(jobs))
-        if not (jobs[-1].limit_key or jobs[-1].is_suspect):
+        if not (jobs[-1].limit_key or jobs[-1].is_suspect or lane.has_needing):
             delta.priority = jobs[-1].priority
     return jobs
 
@@ -121,6 +130,9 @@ def _within_limits(
         return []
     if not limits.is_limited:
         return _take(turn, demand, lane, quota, floor)
+    if not turn.tx.lock_limits(wait=False):
+        haul.next_at = min(haul.next_at or turn.now + BUSY_US, turn.now + BUSY_US)
+        return []
     common = _Bucket(turn, limits.worker_type, "", [limits.server] if limits.own.key else [limits.server, limits.own])
     quota = common.allows(quota, haul)
     if not limits.own.key:
@@ -148,10 +160,11 @@ def _take(
 ) -> list[Claimed]:
     jobs: list[Claimed] = []
     if lane.has_suspect and demand.suspect_allowed:
-        jobs = turn.tx.claim_suspect(lane.step_id, demand.process_id, limit_key)
+        jobs = turn.tx.pick_suspect(lane.step_id, limit_key, demand.capabilities)
         demand.suspect_allowed = not jobs
     if count > len(jobs):
-        jobs += turn.tx.claim_jobs(lane.step_id, count - len(jobs), demand.process_id, limit_key, floor)
+        offered = demand.capabilities if lane.has_needing else ()
+        jobs += turn.tx.pick_jobs(lane.step_id, count - len(jobs), limit_key, floor, offered)
     return jobs
 
 
@@ -174,6 +187,11 @@ class _Bucket:
         if count:
             limiter = taken(self._limits, self._limiter, self._turn.now, count)
             self._turn.tx.put_limiters(self._name, [limiter])
+
+
+def narrowed(roots: tuple[int, ...] | None, to: Collection[int]) -> tuple[int, ...]:
+    """Of ``roots`` (None: any) those in ``to``."""
+    return tuple(sorted(to if roots is None else set(roots) & set(to)))
 
 
 def bring_due(turn: Turn) -> bool:

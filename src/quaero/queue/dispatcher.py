@@ -47,7 +47,7 @@ class JobDispatcher:
         """
         if not definition.enabled:
             raise Refused(f"definition {definition.id!r} is disabled (enabled = false)")
-        active = [run for run in turn.tx.open_runs(definition.id) if run.parent_step is None]
+        active = self._active_runs(turn, definition.id)
         queued = bool(active) and definition.overlap in {"queue", "cancel_previous"}
         if active and definition.overlap == "skip":
             raise Refused(
@@ -65,8 +65,15 @@ class JobDispatcher:
         self.advance(turn, created.id)
         return created.id
 
+    def _active_runs(self, turn: Turn, definition_id: str) -> list[RunRow]:
+        """The open runs of a definition; none ends or is added until the commit."""
+        turn.tx.lock_runs(run.id for run in turn.tx.open_runs(definition_id))
+        turn.tx.lock_definitions()
+        return [run for run in turn.tx.open_runs(definition_id) if run.parent_step is None]
+
     def advance(self, turn: Turn, run_id: int) -> None:
         """Start and skip steps as far as that goes now, and end the run when nothing is left."""
+        turn.tx.lock_runs([run_id])
         run = turn.tx.run(run_id)
         if run.state.is_terminal or (run.queued and run.stop_reason is None):
             return
@@ -147,6 +154,7 @@ class JobDispatcher:
 
     def steps_claimed(self, turn: Turn, claimed: Sequence[ClaimedStep]) -> None:
         """These steps are being planned now; a run begins with its first."""
+        turn.tx.lock_steps(c.id for c in claimed)
         for step_id in (c.id for c in claimed):
             step = turn.tx.step(step_id)
             run = turn.tx.run(step.manager_id)
@@ -206,6 +214,7 @@ class JobDispatcher:
         """The plan raised. Tried again by the step's policy, else the step fails and its jobs are cancelled."""
         if not turn.tx.accepted([held]):
             return
+        turn.tx.lock_steps([held.id])
         step = turn.tx.step(held.id)
         run = turn.tx.run(step.manager_id)
         policy = self._definitions.of(turn, run).step(step.name).retry
@@ -236,6 +245,7 @@ class JobDispatcher:
             turn.recheck(held.id)
 
     def _planned_run(self, turn: Turn, held: Held) -> int:
+        turn.tx.lock_steps([held.id])
         plan = turn.tx.plan_of(held)
         if plan is None:
             raise StaleClaim(f"step {held.id} is no longer planned by attempt {held.attempt}")
@@ -278,6 +288,7 @@ class JobDispatcher:
         self._start_queued(turn, run.definition_id)
 
     def _start_queued(self, turn: Turn, definition_id: str) -> None:
+        turn.tx.lock_definitions()
         waiting = turn.tx.open_runs(definition_id)
         if any(not run.queued and run.parent_step is None for run in waiting):
             return
@@ -307,7 +318,7 @@ class JobDispatcher:
         if not old.state.is_terminal:
             raise Refused(f"run {run_id} is still active ({old.state.status})", job_id=run_id)
         definition = self._definitions.of(turn, old)
-        active = [run for run in turn.tx.open_runs(old.definition_id) if run.parent_step is None]
+        active = self._active_runs(turn, old.definition_id)
         if active and definition.overlap == "skip":
             raise Refused(f"run {active[0].id} of {old.definition_id!r} is still active", job_id=active[0].id)
         queued = bool(active) and definition.overlap != "allow"

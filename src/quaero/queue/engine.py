@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from concurrent.futures import Future
 from functools import partial
 from random import Random
@@ -17,22 +17,23 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 import structlog
 
-from quaero.errors import NotFound, QuaeroError, StaleClaim, StoreUnavailable
+from quaero.errors import ConfigError, NotFound, QuaeroError, Refused, StaleClaim, StoreUnavailable
 from quaero.ports.clock import Clock
-from quaero.ports.jobs import ClaimedStep, Held, JobStore, ProcessRow
+from quaero.ports.jobs import ClaimedStep, Held, JobStore, Notice, ProcessRow
 from quaero.ports.storage import LogStore
+from quaero.ports.wakeup import WakeUp
 from quaero.queue.claims import Demand
 from quaero.queue.dispatcher import JobDispatcher
 from quaero.queue.job_manager import JobManager, day_of
 from quaero.queue.leases import release, rescue_dead
 from quaero.queue.log_collector import LogCollector
 from quaero.queue.masking import Masker
+from quaero.queue.membership import PROTOCOL, UPKEEP, as_text, lead, offered, refuse_other_protocols
 from quaero.queue.planner import StepPlanner
 from quaero.queue.pool import WorkerPool
 from quaero.queue.step_info import StepBook
 from quaero.queue.turn import Turn
-from quaero.queue.upkeep import AUDIT_STEPS, mend
-from quaero.queue.wakeup import WakeUp
+from quaero.queue.upkeep import AUDIT_STEPS, maintain, tell_of_needs
 from quaero.queue.work import Posted, Work
 from quaero.queue.writer import Writer
 
@@ -67,10 +68,13 @@ class EngineLimits(msgspec.Struct, frozen=True, kw_only=True):
 class Host(Protocol):
     """What the engine asks of the machine it runs on."""
 
-    def process_row(self, lease_until: int) -> ProcessRow: ...
+    def process_row(self) -> ProcessRow:
+        """Of this process, with what the machine knows of it."""
+        ...
+
     def is_dead(self, process: ProcessRow, /) -> bool | None: ...
     def lease_now(self) -> int:
-        """Microseconds on a clock that all processes of this boot share."""
+        """Microseconds on a clock that nobody can set: how much of its lease this process has used."""
         ...
 
 
@@ -89,6 +93,7 @@ class Engine:
         masker: Masker,
         clock: Clock,
         host: Host,
+        wake_up: WakeUp,
         limits: EngineLimits,
         worker_types: Iterable[str],
         random: Random,
@@ -96,8 +101,12 @@ class Engine:
         make_planner: Callable[[Callable[[Callable[[Turn], Any]], Awaitable[Any]]], StepPlanner],
         roots: tuple[int, ...] | None = None,
         executes: bool = True,
+        capabilities: frozenset[str] = frozenset(),
+        key_version: Callable[[], str] = lambda: "",
     ) -> None:
-        """``roots``: work only below these runs. ``executes`` False: a process that only commands."""
+        """``roots``: work only below these runs. ``executes`` False: a process that only commands. ``capabilities``:
+        what this node offers beyond the ordinary. ``key_version`` gives the fingerprint of its encryption key, now;
+        empty where it has none."""
         self._store = store
         self._logs = logs
         self._jobs = jobs
@@ -113,6 +122,10 @@ class Engine:
         self._planner = make_planner(self.write)
         self._roots = roots
         self._executes = executes
+        self._given = capabilities
+        self._key_version = key_version
+        self._opens_secrets = True
+        self._key_trouble = ""
         self._writer = Writer(
             store,
             logs,
@@ -124,7 +137,7 @@ class Engine:
             self._troubled_from_writer,
             self._crashed_in_writer,
         )
-        self._wake_up = WakeUp(self._woken)
+        self._wake_up = wake_up
         self._loop: asyncio.AbstractEventLoop | None = None
         self._commands: list[tuple[Callable[[Turn], Any], Future[Any] | None]] = []
         self._has_loud = False
@@ -138,7 +151,6 @@ class Engine:
         self._flush_due: asyncio.TimerHandle | None = None
         self._due_timer: asyncio.TimerHandle | None = None
         self._tasks: list[asyncio.Task[None]] = []
-        self._ports: list[int] = []
         self._renewed_at = 0
         self._audit_cursor = 0
         self._look_s = FIRST_LOOK_S
@@ -146,10 +158,16 @@ class Engine:
         self._waiting_for: dict[int, list[asyncio.Future[None]]] = {}
         self._sweeping: set[int] = set()
         self._sweep_again: set[int] = set()
-        self._sweeps: set[asyncio.Task[None]] = set()
+        self._background: set[asyncio.Task[None]] = set()
+        self._unchecked: set[int] = set()
         self._running_aside: set[asyncio.Future[Any]] = set()
         self.process_id = 0
+        self.capabilities: tuple[str, ...] = tuple(sorted(capabilities))
+        self.term = 0
+        """The term by which this node leads, as it knew at its last sign of life; 0: it does not."""
         self.is_draining = False
+        self.retired = asyncio.Event()
+        """Set when this node has found that it may no longer work here; the log says why. It then drains."""
         self.refused = 0
         """Stale results that were refused, so far."""
         self.trouble: StoreUnavailable | None = None
@@ -160,16 +178,24 @@ class Engine:
     # life
 
     async def start(self) -> None:
-        """Register, rescue what dead processes left, begin to work."""
+        """Register, rescue what dead processes left, begin to work.
+
+        Raises:
+            Refused: a node is at work that this program can't work with.
+        """
         # The writer takes the interpreter's lock back after every statement: with the default of 5 ms it would
         # hold the file's lock, for all processes, while it waits for a busy handler.
         sys.setswitchinterval(SWITCH_S)
         self._loop = asyncio.get_running_loop()
         self._collector.bind(self._loop.call_soon_threadsafe)
         self._collector.on_lines = self._lines_waiting
-        await self._wake_up.open()
+        await self._wake_up.open(self._woken)
         self._writer.start()
-        await self._register()
+        try:
+            await self._register()
+        except Refused:
+            await self._close()
+            raise
         self._tasks = [
             asyncio.create_task(self._keep_lease()),
             asyncio.create_task(self._look_around()),
@@ -187,7 +213,7 @@ class Engine:
         self.is_draining = True
         self._pool.release_claimed()
         # What a claim under way brings arrives before the answer, and is given back like the rest.
-        await self._write_in_time(_nothing)
+        await self._write_in_time(self._sign)
         for task in list(self._planning.values()):
             task.cancel("drain")
         self.flush()
@@ -205,7 +231,7 @@ class Engine:
         await self._leave()
 
     async def _leave(self) -> None:
-        background = [*self._tasks, *self._sweeps]
+        background = [*self._tasks, *self._background]
         for task in background:
             task.cancel()
         await asyncio.gather(*background, *self._running_aside, return_exceptions=True)
@@ -215,12 +241,15 @@ class Engine:
         written = await self._write_in_time(_nothing)
         if not (written and await self._write_in_time(lambda turn: self._sign_off(turn, process_id))):
             log.warning("engine.not_signed_off", process_id=process_id)
+        await self._close()
+
+    async def _close(self) -> None:
         for timer in (self._flush_due, self._due_timer):
             if timer is not None:
                 timer.cancel()
         await self._pool.close()
         await asyncio.get_running_loop().run_in_executor(None, self._writer.close)
-        self._wake_up.tell(self._ports)
+        self._wake_up.tell()
         self._wake_up.close()
 
     async def _write_in_time(self, command: Callable[[Turn], Any]) -> bool:
@@ -272,7 +301,7 @@ class Engine:
 
     def _woken(self) -> None:
         """Another process calls: maybe one that has only just come, and must be told of things from now on."""
-        self._refresh_ports()
+        self._wake_up.knows(self._store.processes)
         self.poke()
 
     # the two hand-overs
@@ -311,6 +340,7 @@ class Engine:
             steps=steps,
             roots=self._roots,
             types=self._types,
+            capabilities=self.capabilities,
             seen_keys=self._seen_keys,
             suspect_allowed=not self._pool.holds_suspect,
         )
@@ -319,7 +349,7 @@ class Engine:
         assert self._loop is not None  # noqa: S101 - the writer runs only after start()
         if posted.closed_runs or posted.stopped_runs or (posted.made_work and not posted.haul.is_dry):
             # From here, not from the loop: another process may start its part while this one hands over.
-            self._wake_up.tell(self._ports)
+            self._wake_up.tell()
         self._loop.call_soon_threadsafe(self._posted, posted)
 
     def _posted(self, posted: Posted) -> None:
@@ -363,18 +393,18 @@ class Engine:
         if posted.haul.next_at is not None:
             due = posted.haul.next_at if due is None else min(due, posted.haul.next_at)
         if due is not None:
-            self._wake_at(due)
+            self._wake_at(due - posted.now)
 
     def _tell_of_more(self) -> None:
         """There is more than this process takes: others may help. Said a few times a second at most."""
         assert self._loop is not None  # noqa: S101 - posted turns come only after start()
         if self._loop.time() - self._told_at > TELL_S:
             self._told_at = self._loop.time()
-            self._wake_up.tell(self._ports)
+            self._wake_up.tell()
 
-    def _wake_at(self, due: int) -> None:
+    def _wake_at(self, delay_us: int) -> None:
         assert self._loop is not None  # noqa: S101 - posted turns come only after start()
-        when = self._loop.time() + max(0.0, (due - self._clock.now()) / 1e6) + 0.001
+        when = self._loop.time() + max(0.0, delay_us / 1e6) + 0.001
         if self._due_timer is not None:
             if not self._due_timer.cancelled() and self._loop.time() < self._due_timer.when() <= when:
                 return
@@ -443,9 +473,7 @@ class Engine:
             self._sweep_again.add(run_id)
         elif self._loop is not None:
             self._sweeping.add(run_id)
-            task = self._loop.create_task(self._sweep(run_id))
-            self._sweeps.add(task)
-            task.add_done_callback(self._sweeps.discard)
+            self._in_background(self._sweep(run_id))
 
     async def _sweep(self, run_id: int) -> None:
         try:
@@ -476,11 +504,11 @@ class Engine:
         while True:
             await asyncio.sleep(FLAGS_S)
             held = self._pool.steps_held() | set(self._planning)
-            current = self._store.data_version() if held else version
+            current = await self._read(self._store.data_version, version) if held else version
             if current == version:
                 continue
             version = current
-            stopped = self._store.stopped_steps(sorted(held))
+            stopped = await self._read(partial(self._store.stopped_steps, sorted(held)), list[int]())
             if stopped:
                 self._stop_here(set(stopped))
                 self.flush()
@@ -493,42 +521,111 @@ class Engine:
                 waiter.set_result(None)
 
     def _check_waiting(self) -> None:
-        for run_id in list(self._waiting_for):
-            if self._store.run(run_id).state.is_terminal:
+        """Runs that somebody waits for may have been ended elsewhere."""
+        is_looking = bool(self._unchecked)
+        self._unchecked |= self._waiting_for.keys()
+        if self._unchecked and not is_looking:
+            self._in_background(self._look_for_ends())
+
+    async def _look_for_ends(self) -> None:
+        while self._unchecked:
+            run_id = min(self._unchecked)
+            run = await self._read(partial(self._store.run, run_id), None)
+            self._unchecked.discard(run_id)
+            if run is not None and run.state.is_terminal:
                 self._closed(run_id)
 
     # lease
 
     async def _register(self) -> None:
-        until = self._host.lease_now() + int(self._limits.lease_s * 1e6)
-        row = self._host.process_row(until)._replace(
-            port=self._wake_up.port, started_at=self._clock.now(), slots=self._pool.size if self._executes else 0
+        row = self._host.process_row()._replace(
+            port=self._wake_up.port,
+            slots=self._pool.size if self._executes else 0,
+            protocol=PROTOCOL,
+            key_version=self._own_key(),
         )
         self._renewed_at = self._host.lease_now()
 
-        def register(turn: Turn) -> int:
-            process_id = turn.tx.add_process(row)
+        def register(turn: Turn) -> tuple[int, Notice, int]:
+            others = refuse_other_protocols(turn, self._host.is_dead)
+            notice = turn.tx.notice(UPKEEP, row.key_version)
+            process_id = turn.tx.add_process(
+                row._replace(
+                    capabilities=as_text(offered(self._given, notice)),
+                    lease_until=turn.tx.lease_now + self._lease_us,
+                    started_at=turn.now,
+                    renewed_at=turn.now,
+                )
+            )
+            term = lead(turn, notice, process_id, others, self._host.is_dead, may_take=not self.is_draining)
             self._rescue(turn, process_id)
-            return process_id
+            return process_id, notice, term
 
-        self.process_id = await self.write(register)
+        self.process_id, notice, self.term = await self.write(register)
         self._writer.acts_as(self.process_id)
-        self._refresh_ports()
-        self._wake_up.tell(self._ports)
+        self._noticed(notice)
+        self._wake_up.knows(self._store.processes)
+        self._wake_up.tell()
+
+    def _own_key(self) -> str:
+        try:
+            return self._key_version()
+        except ConfigError as error:
+            if str(error) != self._key_trouble:
+                self._key_trouble = str(error)
+                log.warning("node.secret_key_unusable", error=str(error))
+            return ""
+
+    def _noticed(self, notice: Notice) -> None:
+        """What a sign of life has brought to light about this node's place among the others."""
+        opens_secrets = not notice.has_foreign_secrets
+        if opens_secrets != self._opens_secrets and self._executes:
+            self._tell_of_secrets(opens_secrets)
+        self._opens_secrets = opens_secrets
+        before, self.capabilities = self.capabilities, offered(self._given, notice)
+        if not set(self.capabilities) <= set(before):
+            self.poke()
+        if notice.schema > self._store.schema:
+            self._retire(
+                f"a newer Quaero has brought the database to schema {notice.schema}, this one knows "
+                f"{self._store.schema}; upgrade it, then start it again"
+            )
+
+    def _tell_of_secrets(self, opens_secrets: bool) -> None:
+        if opens_secrets:
+            log.info("node.opens_secrets")
+        else:
+            log.warning(
+                "node.without_secret_key",
+                effect="it takes no step that uses a stored secret",
+                fix="copy secret.key from the data folder of a node that has it, or set QUAERO_SECRET_KEY",
+            )
+
+    def _retire(self, reason: str) -> None:
+        """Claim nothing more, whatever is asked; what runs may end. Whoever started this engine should stop it."""
+        if self.retired.is_set():
+            return
+        log.error("node.retires", reason=reason)
+        self.is_draining = True
+        self._pool.release_claimed()
+        for task in list(self._planning.values()):
+            task.cancel("drain")
+        self.retired.set()
+        self.flush()
 
     def _rescue(self, turn: Turn, process_id: int, processes: list[ProcessRow] | None = None) -> None:
         rescue_dead(
             turn,
             process_id,
             self._host.is_dead,
-            self._host.lease_now(),
             self._book.limits,
             self._dispatcher.job_monitor.children_failed,
             processes,
         )
 
-    def _refresh_ports(self) -> None:
-        self._ports = [process.port for process in self._store.processes()]
+    @property
+    def _lease_us(self) -> int:
+        return int(self._limits.lease_s * 1e6)
 
     def _lease_used(self) -> float:
         return (self._host.lease_now() - self._renewed_at) / (self._limits.lease_s * 1e6)
@@ -551,27 +648,40 @@ class Engine:
 
     async def _renew(self) -> None:
         asked_at = self._host.lease_now()
-        until = asked_at + int(self._limits.lease_s * 1e6)
-        process_id = self.process_id
-
-        def renew(turn: Turn) -> list[int]:
-            processes = turn.tx.renew(process_id, until, self.is_draining)
-            if processes:
-                self._rescue(turn, process_id, processes)
-            return [process.port for process in processes]
-
         try:
-            ports = await self.write(renew, quiet=True)
+            processes, notice, term = await self.write(self._sign, quiet=True)
         except StoreUnavailable:
             return
-        if not ports:
-            log.warning("engine.taken_for_dead", process_id=process_id)
+        if not processes:
+            log.warning("engine.taken_for_dead", process_id=self.process_id)
             self._fence()
-            await self._register()
+            try:
+                await self._register()
+            except Refused as error:
+                self._retire(str(error))
+                return
             self.poke()
             return
         self._renewed_at = asked_at
-        self._ports = ports
+        self.term = term
+        self._noticed(notice)
+        self._wake_up.knows(lambda: processes)
+
+    def _sign(self, turn: Turn) -> tuple[list[ProcessRow], Notice, int]:
+        """A sign of life, with all that goes with it: (processes, what it brought to light, term)."""
+        key = self._own_key()
+        notice = turn.tx.notice(UPKEEP, key)
+        offers = as_text(offered(self._given, notice))
+        until = turn.tx.lease_now + self._lease_us
+        processes = turn.tx.renew(self.process_id, until, self.is_draining, offers, key)
+        term = 0
+        if processes:
+            is_dead = self._host.is_dead
+            term = lead(turn, notice, self.process_id, processes, is_dead, may_take=not self.is_draining)
+            self._rescue(turn, self.process_id, processes)
+        if term and notice.has_needs:
+            tell_of_needs(turn)
+        return processes, notice, term
 
     def _fence(self) -> None:
         """This process may no longer act for its jobs: stop them all; their results would be refused."""
@@ -588,24 +698,44 @@ class Engine:
         while True:
             await asyncio.sleep(self._look_s * self._random.uniform(0.8, 1.0))
             self._look_s = min(self._look_s * 2, LONGEST_LOOK_S)
-            current = self._store.data_version()
+            current = await self._read(self._store.data_version, version)
             if current == version:
                 continue
             version = current
             self._check_waiting()
-            if self._executes and self._store.has_work(self._roots, self._types):
+            if self._executes and await self._read(self._has_work, False):
                 self._is_dry = False
                 self.flush()
 
+    def _has_work(self) -> bool:
+        return self._store.has_work(self._roots, self._types, self.capabilities)
+
     async def _audit(self) -> None:
-        """Recount a few steps a minute, in a snapshot; mend what differs. Drop log files past their time."""
+        """The leader's: recount a few steps a minute, in a snapshot; mend what differs. Drop logs past their time."""
         while True:
             await asyncio.sleep(self._limits.audit_s * self._random.uniform(0.8, 1.2))
+            if not self.term:
+                continue
             after = self._audit_cursor
             suspected, self._audit_cursor = await self._aside(partial(self._store.drifting, after, AUDIT_STEPS))
-            await self.write(partial(mend, suspected=suspected), quiet=True)
+            by = partial(maintain, process_id=self.process_id, term=self.term, suspected=suspected)
+            if not await self.write(by, quiet=True):
+                continue
             oldest = day_of(self._clock.now() - self._limits.log_retention_days * DAY_US)
             await self._aside(partial(self._logs.drop_days_before, oldest, self._store.open_log_days()))
+
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    async def _read(self, work: Callable[[], T], otherwise: T) -> T:
+        """A read that may have to wait for a server does so in a thread; ``otherwise`` when it can't be made now."""
+        try:
+            return work() if self._store.has_one_writer else await self._aside(work)
+        except StoreUnavailable as error:
+            log.warning("engine.not_read", error=str(error))
+            return otherwise
 
     async def _aside(self, work: Callable[[], T]) -> T:
         """In a thread. This process does not leave before it has ended: it uses the store."""

@@ -18,7 +18,9 @@ def share(lanes: Sequence[Lane], demand: int) -> list[tuple[Lane, int]]:
         if demand <= 0:
             break
         runs: dict[int, list[Lane]] = {}
-        for lane in sorted((lane for lane in lanes if lane.priority == priority), key=lambda lane: lane.turn):
+        for lane in sorted(
+            (lane for lane in lanes if lane.priority == priority), key=lambda lane: (lane.turn, lane.step_id)
+        ):
             runs.setdefault(lane.manager_id, []).append(lane)
         in_turn = sorted(runs.values(), key=lambda steps: steps[-1].turn)
         portions = _equal_parts([sum(lane.ready for lane in steps) for steps in in_turn], demand)

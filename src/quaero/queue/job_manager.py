@@ -5,25 +5,30 @@ Every method works inside a :class:`Turn`, so that callers put several changes i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
 from quaero.definitions.graph import shortest_cycle
+from quaero.definitions.placeholders import find_in, resolve_config
 from quaero.errors import Refused
-from quaero.model.definition import JobDefinition
+from quaero.model.definition import JobDefinition, StepDefinition
 from quaero.model.job import Counters
 from quaero.model.log import LogLevel
 from quaero.model.status import StatusReason
 from quaero.ports.jobs import NewRun, NewStep, RunRow, State, StepRow
 from quaero.queue.flow import PRE_JOBS, Ending, all_steps
+from quaero.queue.membership import SECRETS
 from quaero.queue.turn import Turn
 
 SWEEP_CHUNK = 5_000
 Library = Mapping[str, tuple[JobDefinition, str]]
 """Definitions by id, with their source text: those that ``pre_jobs`` and ``post_jobs`` may name."""
+
+NeedsOf = Callable[[JobDefinition, StepDefinition], Sequence[str]]
+"""The capabilities that a step's worker asks of a node."""
 
 _encoder = msgspec.json.Encoder(order="deterministic")
 _decoder = msgspec.json.Decoder(JobDefinition)
@@ -54,7 +59,8 @@ class Definitions:
 class JobManager:
     """Creates runs, changes statuses, stops, pauses and resumes."""
 
-    def __init__(self) -> None:
+    def __init__(self, needs_of: NeedsOf = lambda definition, step: ()) -> None:
+        self._needs_of = needs_of
         self._cursors: dict[int, int] = {}
 
     # creation
@@ -128,6 +134,7 @@ class JobManager:
                     worker_type=step.type,
                     has_runs=step.type == PRE_JOBS,
                     priority=definition.priority if step.priority is None else step.priority,
+                    needs=self._needs(turn, definition, step),
                 )
                 for position, step in enumerate(steps)
             ]
@@ -145,6 +152,14 @@ class JobManager:
         turn.log_run(run, LogLevel.INFO, "run.created", "init", definition=definition.id, revision=revision)
         turn.made_work = True
         return run
+
+    def _needs(self, turn: Turn, definition: JobDefinition, step: StepDefinition) -> tuple[str, ...]:
+        needs = {*self._needs_of(definition, step)}
+        if not step.raw and turn.tx.secret_keys(
+            [r.name for r in find_in(resolve_config(step.parameters, definition.config)) if r.kind == "key"]
+        ):
+            needs.add(SECRETS)
+        return tuple(sorted(needs))
 
     # status changes
 
@@ -222,6 +237,7 @@ class JobManager:
 
     def stop_run(self, turn: Turn, run_id: int, reason: StatusReason, message: str = "") -> None:
         """Ask a run and its child runs to end: one flag each. What is pending is swept, what runs is told."""
+        turn.tx.lock_runs([run_id])
         run = turn.tx.run(run_id)
         if run.state.is_terminal or run.stop_reason is not None:
             return
@@ -251,6 +267,7 @@ class JobManager:
         Raises:
             NotFound: no such run; Refused: it has ended already.
         """
+        turn.tx.lock_runs([run_id])
         run = turn.tx.run(run_id)
         if run.state.is_terminal:
             raise Refused(f"run {run_id} has ended ({run.state.status}); there is nothing to cancel", job_id=run_id)
@@ -258,6 +275,7 @@ class JobManager:
 
     def sweep(self, turn: Turn, run_id: int) -> bool:
         """Cancel one chunk of what is pending in a stopped run or in its stopped steps; True when more is left."""
+        turn.tx.lock_runs([run_id])
         run = turn.tx.run(run_id)
         for step in turn.tx.steps(run_id):
             reason = run.stop_reason or step.stop_reason
@@ -280,6 +298,7 @@ class JobManager:
 
     def pause(self, turn: Turn, run_id: int) -> None:
         """Start nothing more of this run (running jobs go on). One flag; Refused when it has ended."""
+        turn.tx.lock_runs([run_id])
         run = turn.tx.run(run_id)
         if run.state.is_terminal:
             raise Refused(f"run {run_id} has ended ({run.state.status}); it can't be paused", job_id=run_id)
@@ -293,6 +312,7 @@ class JobManager:
 
     def resume(self, turn: Turn, run_id: int) -> None:
         """Let a paused run go on; Refused when it has ended."""
+        turn.tx.lock_runs([run_id])
         run = turn.tx.run(run_id)
         if run.state.is_terminal:
             raise Refused(f"run {run_id} has ended ({run.state.status}); `quaero jobs rerun` makes a new one")

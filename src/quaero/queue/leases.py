@@ -26,7 +26,6 @@ def rescue_dead(
     turn: Turn,
     own_id: int,
     is_dead: IsDead,
-    lease_now: int,
     limits_of: LimitsOf,
     children_failed: Callable[[Turn, int], None],
     processes: Sequence[ProcessRow] | None = None,
@@ -36,12 +35,15 @@ def rescue_dead(
     With ``processes`` (from a renewal) only these are looked at; else also jobs whose process has no row at all.
     """
     known = turn.tx.processes() if processes is None else processes
-    dead = [p.id for p in known if p.id != own_id and _expired(p, is_dead(p), lease_now)]
+    dead = [p.id for p in known if p.id != own_id and _expired(p, is_dead(p), turn.tx.lease_now)]
     orphaned = turn.tx.orphaned_holders() if processes is None else []
     count = 0
-    for process_id in [*dead, *(holder for holder in orphaned if holder != own_id)]:
-        count += release(turn, process_id, limits_of, children_failed)
-        turn.tx.remove_process(process_id)
+    for process_id in dead:
+        if turn.tx.remove_process(process_id):
+            count += release(turn, process_id, limits_of, children_failed)
+    for holder in orphaned:
+        if holder != own_id:
+            count += release(turn, holder, limits_of, children_failed)
     if dead:
         # One of them may have been sweeping.
         turn.stopped_runs += turn.tx.stopped_runs()
@@ -58,15 +60,16 @@ def release(turn: Turn, process_id: int, limits_of: LimitsOf, children_failed: C
     lost = turn.tx.lost_jobs(process_id)
     if not lost:
         return 0
+    steps = [job for job in lost if job.kind == 1]
+    workers = [job for job in lost if job.kind == 2]
+    _free_slots(turn, workers, limits_of)
+    turn.tx.lock_steps([*(job.id for job in steps), *(job.parent_id for job in workers)])
     doomed = {job.id for job in lost if job.rescues + 1 >= MAX_RESCUES}
     if doomed:
         turn.tx.put_results([(job_id, None, turn.encode(LOST)) for job_id in sorted(doomed)])
-    steps = [job for job in lost if job.kind == 1]
-    workers = [job for job in lost if job.kind == 2]
     _give_back_plans(turn, steps, doomed)
     _give_back_jobs(turn, workers, doomed)
     turn.tx.add_attempts(process_id, [AttemptEnd(job.id, job.attempt, "lost") for job in lost])
-    _free_slots(turn, workers, limits_of)
     for manager_id in dict.fromkeys(job.manager_id for job in workers if job.id in doomed):
         children_failed(turn, manager_id)
     turn.event("process.lost", None, None, process_id=process_id, jobs=len(lost), crash_loops=len(doomed))
@@ -104,4 +107,5 @@ def _free_slots(turn: Turn, workers: list[LostJob], limits_of: LimitsOf) -> None
     for job in workers:
         slots.update(limits_of(turn, job.parent_id).slots(job.limit_key))
     if slots:
+        turn.tx.lock_limits(wait=True)
         turn.tx.release_slots(slots)

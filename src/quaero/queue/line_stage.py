@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from queue import SimpleQueue
 
-from quaero.errors import StoreUnavailable
+from quaero.errors import StoreInDoubt, StoreUnavailable
 from quaero.ports.storage import LogStore
 from quaero.queue.log_lines import LogGroup
 from quaero.queue.work import Work, queued
@@ -81,6 +81,8 @@ class LineStage:
         while True:
             try:
                 last_seqs = self._logs.append(groups)
+            except StoreInDoubt:
+                raise
             except StoreUnavailable as error:
                 self._troubled(error)
                 if self._stop.wait(nap):

@@ -63,6 +63,7 @@ class JobMonitor:
 
     def children_failed(self, turn: Turn, run_id: int) -> None:
         """Jobs of the run have failed for good in this turn, or one of its plans is complete: judge its tolerance."""
+        turn.tx.lock_runs([run_id])
         run = turn.tx.run(run_id)
         tolerance = self._definitions.of(turn, run).tolerance
         if run.stop_reason is not None or not (tolerance.max_child_failures or tolerance.max_child_failure_percent):

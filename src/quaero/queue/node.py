@@ -70,6 +70,10 @@ class SystemClock:
     def now(self) -> int:
         return (self._offset_ns + _steady_ns()) // 1000
 
+    def follow(self, now: int) -> None:
+        """From now on it goes with the clock that says ``now`` (µs since 1970): a server's, for all nodes."""
+        self._offset_ns = now * 1000 - _steady_ns()
+
 
 def lease_clock_us() -> int:
     """A clock that all processes of this boot share and nobody can set: what leases are measured by."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
+from quaero.errors import StoreConflict
 from quaero.ports.jobs import JobStore, ProcessRow
 from quaero.ports.storage import LogStore
 from quaero.queue.claims import LimitsOf
@@ -17,10 +18,11 @@ from quaero.queue.job_manager import JobManager
 from quaero.queue.leases import rescue_dead
 from quaero.queue.masking import Masker
 from quaero.queue.turn import Turn
-from quaero.queue.wakeup import tell_once
 
 T = TypeVar("T")
 
+CONFLICTS = 10
+"""How often a turn that others were in the way of is tried again."""
 NO_PROCESS = 0
 """The process id of one that has no row, and the origin of its events."""
 
@@ -29,7 +31,6 @@ class Host(Protocol):
     """What is asked of the machine: which processes live."""
 
     def is_dead(self, process: ProcessRow, /) -> bool | None: ...
-    def lease_now(self) -> int: ...
 
 
 class OfflineTurns:
@@ -44,7 +45,9 @@ class OfflineTurns:
         limits_of: LimitsOf,
         masker: Masker,
         host: Host,
+        tell: Callable[[], None],
     ) -> None:
+        """``tell`` says to the others that there is something to look at."""
         self._store = store
         self._logs = logs
         self._jobs = jobs
@@ -52,13 +55,14 @@ class OfflineTurns:
         self._limits_of = limits_of
         self._masker = masker
         self._host = host
+        self._tell = tell
 
     def run(self, command: Callable[[Turn], T]) -> T:
         """The command's answer; what it raises leaves everything as it was."""
         answer, stopped = self._turn(lambda turn: self._with_rescue(turn, command))
         for run_id in stopped:
             self._sweep(run_id)
-        tell_once(process.port for process in self._store.processes())
+        self._tell()
         return answer
 
     def _with_rescue(self, turn: Turn, command: Callable[[Turn], T]) -> T:
@@ -67,7 +71,6 @@ class OfflineTurns:
             turn,
             NO_PROCESS,
             self._host.is_dead,
-            self._host.lease_now(),
             self._limits_of,
             self._dispatcher.job_monitor.children_failed,
         )
@@ -80,6 +83,14 @@ class OfflineTurns:
 
     def _turn(self, command: Callable[[Turn], T]) -> tuple[T, list[int]]:
         """The answer, and the runs that are to end now."""
+        for _ in range(CONFLICTS):
+            try:
+                return self._try_turn(command)
+            except StoreConflict:
+                self._dispatcher.rolled_back()
+        return self._try_turn(command)
+
+    def _try_turn(self, command: Callable[[Turn], T]) -> tuple[T, list[int]]:
         with self._store.transaction() as tx:
             turn = Turn(tx, self._masker.text if self._masker.active else None)
             answer = command(turn)

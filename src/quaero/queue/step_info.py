@@ -8,7 +8,7 @@ from typing import Any, cast
 import msgspec
 from pydantic import BaseModel, ValidationError
 
-from quaero.definitions.placeholders import find, find_in, resolve, resolve_config
+from quaero.definitions.placeholders import find_in, resolve_config
 from quaero.errors import BadData
 from quaero.model.definition import JobDefinition, Limits, StepDefinition
 from quaero.model.document import DocumentQuery
@@ -17,7 +17,7 @@ from quaero.ports.jobs import JobStore, RunRow, StepRow
 from quaero.queue.claims import LaneLimits
 from quaero.queue.context import JobContext, StepContext
 from quaero.queue.job_manager import Definitions
-from quaero.queue.step_manager import StepManager, Worker
+from quaero.queue.step_manager import StepManager, Worker, map_texts, planned_parameters
 from quaero.queue.turn import Turn
 
 Reveal = Callable[[str, Mapping[str, Any]], str]
@@ -104,7 +104,7 @@ class StepInfo:
         # Only a field that carries the parameter of its own name, unchanged, is filled in.
         for name, value in self._secrets.items():
             if payload.get(name) == value:
-                payload[name] = _map_texts(value, lambda text: self._reveal(text, self.definition.config))
+                payload[name] = map_texts(value, lambda text: self._reveal(text, self.definition.config))
         return payload
 
 
@@ -194,34 +194,18 @@ def config_of(
     Raises:
         BadData: a placeholder that can't be filled, or parameters that don't fit.
     """
-    parameters: dict[str, Any] = info.step.parameters
+    config = info.definition.config
     if not info.step.raw:
-        for reference in find_in(parameters):
+        for reference in find_in(info.step.parameters):
             if reference.kind != "config":
-                reveal(str(reference), info.definition.config)
-        parameters = resolve_config(parameters, info.definition.config)
-        for reference in find_in(parameters):
+                reveal(str(reference), config)
+        for reference in find_in(resolve_config(info.step.parameters, config)):
             if reference.kind == "config":
                 raise BadData(f"{reference}: [config] has no such key; add it, or start with --set {reference.name}=…")
     try:
-        return validate(worker.worker_type, parameters if info.step.raw else _map_texts(parameters, _final))
+        return validate(worker.worker_type, planned_parameters(info.step, config))
     except ValidationError as error:
         raise BadData(f"step {info.step.name}: {plain(error)}") from error
-
-
-def _final(text: str) -> str:
-    # A text without secrets is finished now ({{ becomes {); one with secrets is finished where the job runs.
-    return text if find(text) else str(resolve(text, str))
-
-
-def _map_texts(value: Any, change: Callable[[str], str]) -> Any:
-    if isinstance(value, str):
-        return change(value)
-    if isinstance(value, list):
-        return [_map_texts(item, change) for item in value]
-    if isinstance(value, dict):
-        return {key: _map_texts(item, change) for key, item in value.items()}
-    return value
 
 
 def plain(error: ValidationError) -> str:

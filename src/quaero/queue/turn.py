@@ -68,7 +68,8 @@ class Turn:
         return copy(self._deltas[step_id]) if step_id in self._deltas else Delta()
 
     def stop_reason(self, step_id: int) -> StatusReason | None:
-        """Why this step is to end, by its run's flag or its own; None where it is not."""
+        """Why this step is to end, by its run's flag or its own; None where it is not. Holds from now on."""
+        self.tx.lock_steps([step_id])
         step = self.tx.step(step_id)
         return self.tx.run(step.manager_id).stop_reason or step.stop_reason
 
@@ -123,6 +124,7 @@ class Turn:
         while self._deltas or self._recheck:
             deltas, self._deltas = self._deltas, defaultdict(Delta)
             recheck, self._recheck = self._recheck, set()
+            self.tx.lock_steps({*deltas, *recheck})
             progress = self.tx.apply_counters(deltas) if deltas else []
             self.progress.update((step.step_id, step) for step in progress)
             for step_id in sorted({step.step_id for step in progress if not step.open} | recheck):

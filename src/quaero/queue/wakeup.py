@@ -9,6 +9,8 @@ import asyncio
 import socket
 from collections.abc import Callable, Iterable
 
+from quaero.ports.jobs import ProcessRow
+
 LOOPBACK = "127.0.0.1"
 LOOK = b"q"
 
@@ -22,25 +24,27 @@ class _Listener(asyncio.DatagramProtocol):
             self._woken()
 
 
-class WakeUp:
-    """Listens on a port of its own and tells other processes' ports."""
+class DatagramWakeUp:
+    """See :class:`quaero.ports.wakeup.WakeUp`. Listens on a port of its own and tells other processes' ports."""
 
-    def __init__(self, woken: Callable[[], None]) -> None:
-        self._woken = woken
+    def __init__(self) -> None:
         self._transport: asyncio.DatagramTransport | None = None
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
+        self._ports: list[int] = []
         self.port = 0
 
-    async def open(self) -> None:
+    async def open(self, woken: Callable[[], None]) -> None:
         loop = asyncio.get_running_loop()
-        transport, _ = await loop.create_datagram_endpoint(lambda: _Listener(self._woken), local_addr=(LOOPBACK, 0))
+        transport, _ = await loop.create_datagram_endpoint(lambda: _Listener(woken), local_addr=(LOOPBACK, 0))
         self._transport = transport
         self.port = int(transport.get_extra_info("sockname")[1])
 
-    def tell(self, ports: Iterable[int]) -> None:
-        """Fire and forget."""
-        tell(self._socket, (port for port in ports if port != self.port))
+    def knows(self, processes: Callable[[], Iterable[ProcessRow]]) -> None:
+        self._ports = [process.port for process in processes() if process.port != self.port]
+
+    def tell(self) -> None:
+        tell(self._socket, self._ports)
 
     def close(self) -> None:
         if self._transport is not None:

@@ -45,6 +45,8 @@ class Posted(msgspec.Struct):
     """After this turn's claim, so it can't have claimed it."""
     refused: int
     next_due: int | None
+    now: int
+    """The time of the turn, on the store's clock."""
 
 
 def queued(inbox: SimpleQueue[Work | None]) -> tuple[list[Work], bool]:
@@ -86,6 +88,14 @@ def _added(one: Demand | None, other: Demand) -> Demand:
     if one is None:
         return other
     return msgspec.structs.replace(other, jobs=one.jobs + other.jobs, steps=one.steps + other.steps)
+
+
+def commands_apart(work: Work) -> list[Work]:
+    """Commands as a turn of their own, before outcomes: the two take their locks in different order."""
+    if not work.commands or not (work.done or work.ended):
+        return [work]
+    rest = msgspec.structs.replace(work, commands=[], is_loud=False)
+    return [Work(commands=work.commands, is_loud=work.is_loud), rest]
 
 
 def taken_apart(work: Work) -> list[Work]:

@@ -9,15 +9,19 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import nullcontext
 from queue import SimpleQueue
+from random import Random
 from typing import Any, Protocol
 
-from quaero.errors import QuaeroError, StoreUnavailable
+import msgspec
+
+from quaero.errors import QuaeroError, StoreConflict, StoreInDoubt, StoreUnavailable
 from quaero.model.status import StatusReason
 from quaero.ports.jobs import JobStore, Progress
 from quaero.ports.storage import LogStore
 from quaero.queue.attempts import Ended, finish
-from quaero.queue.claims import Haul, LimitsOf, bring_due, claim
+from quaero.queue.claims import Demand, Haul, LimitsOf, bring_due, claim, narrowed
 from quaero.queue.dispatcher import JobDispatcher
 from quaero.queue.job_manager import JobManager
 from quaero.queue.line_stage import FIRST_NAP_S, LONGEST_NAP_S, LineStage
@@ -25,13 +29,15 @@ from quaero.queue.masking import Masker
 from quaero.queue.retry import describe
 from quaero.queue.turn import Turn
 from quaero.queue.upkeep import enforce_deadlines
-from quaero.queue.work import Command, Posted, Work, merged, queued, taken_apart
+from quaero.queue.work import Command, Posted, Work, commands_apart, merged, queued, taken_apart
 
 DUE_LOOK_US = 15_000_000
 """What other processes made wait is looked for at least this often, should they be gone when it falls due."""
 PROGRESS_US = 1_000_000
 """Progress of one step is told at most this often."""
 TOLD_STEPS = 10_000
+CONFLICTS = 50
+"""How often a turn is tried again at once before its items are tried one by one."""
 
 
 class Post(Protocol):
@@ -70,6 +76,9 @@ class Writer:
         self.origin = 0
         """The process id that attempts and events carry."""
         self.turns = 0
+        self.conflicts = 0
+        """Turns that other transactions were in the way of."""
+        self._random = Random()  # noqa: S311 - jitter, not a secret
         self._event_seq: int | None = None
         self._told_at: dict[int, int] = {}
         self._lines = LineStage(logs, self._inbox, self._stop, troubled, crashed)
@@ -104,14 +113,23 @@ class Writer:
         while not ended:
             batch, ended = queued(self._inbox)
             if batch:
-                self._write(merged(batch))
+                work = merged(batch)
+                for part in [work] if self._store.has_one_writer else commands_apart(work):
+                    self._write(part)
 
     def _write(self, work: Work) -> None:
         """Commit, however long that takes; a batch that can't be written is taken apart to find the bad item."""
         nap = FIRST_NAP_S
+        conflicts = 0
         while True:
             try:
                 posted = self._turn(work)
+            except _Declined as declined:
+                self._post(_nothing_done(work, declined))
+                return
+            except StoreInDoubt:
+                # What was committed, if it was, is not known here: others take over when the lease ends.
+                raise
             except StoreUnavailable as error:
                 self._dispatcher.rolled_back()
                 self._troubled(error)
@@ -121,6 +139,11 @@ class Writer:
                 nap = min(nap * 2, LONGEST_NAP_S)
             except Exception as error:  # noqa: BLE001 - one bad item must not take the batch with it; it is recorded
                 self._dispatcher.rolled_back()
+                if isinstance(error, StoreConflict) and conflicts < CONFLICTS:
+                    conflicts += 1
+                    self.conflicts += 1
+                    self._stop.wait(self._random.uniform(0, 0.002 * conflicts))
+                    continue
                 self._write_apart(work, error)
                 return
             else:
@@ -149,9 +172,11 @@ class Writer:
         mask = self._masker.text if self._masker.active else None
         with self._store.transaction() as tx:
             turn = Turn(tx, mask)
+            is_alone = len(work.commands) == 1 and not (work.done or work.ended)
             for command, future in work.commands:
-                self._command(turn, command, future, answers)
-            if self._next_due is None or turn.now >= self._next_due:
+                self._command(turn, command, future, answers, is_alone=is_alone)
+            is_due = self._next_due is None or turn.now >= self._next_due
+            if is_due and (self._store.has_one_writer or not (work.done or work.ended or work.demand)):
                 enforce_deadlines(turn, self._jobs)
                 bring_due(turn)
                 self._next_due = 0
@@ -161,8 +186,11 @@ class Writer:
             if work.demand is not None:
                 if turn.touches_ready:
                     turn.settle(children_changed)
-                haul = claim(turn, work.demand, self._limits_of)
+                haul = claim(turn, self._allowed(work, turn), self._limits_of)
                 self._dispatcher.steps_claimed(turn, haul.steps)
+                for step in haul.steps:
+                    # Known from now on: the planner need not read.
+                    self._limits_of(turn, step.id)
             made_before, turn.made_work = turn.made_work, False
             turn.settle(children_changed)
             made_late = turn.made_work
@@ -185,7 +213,15 @@ class Writer:
             made_work_late=made_late,
             refused=refused,
             next_due=next_due,
+            now=turn.now,
         )
+
+    def _allowed(self, work: Work, turn: Turn) -> Demand:
+        """After commands, on a server, only of what they have locked: a claim must not wait for other roots then."""
+        assert work.demand is not None  # noqa: S101 - asked for by the caller
+        if self._store.has_one_writer or not work.commands:
+            return work.demand
+        return msgspec.structs.replace(work.demand, roots=narrowed(work.demand.roots, turn.tx.locked_roots))
 
     def _worth_telling(self, turn: Turn) -> list[Progress]:
         """Steps whose progress was last told long enough ago. Their end is an event of its own, with the counters."""
@@ -197,26 +233,60 @@ class Writer:
         return told
 
     def _command(
-        self, turn: Turn, command: Command, future: Future[Any] | None, answers: list[tuple[Future[Any], Any]]
+        self,
+        turn: Turn,
+        command: Command,
+        future: Future[Any] | None,
+        answers: list[tuple[Future[Any], Any]],
+        *,
+        is_alone: bool,
     ) -> None:
+        """One that is alone needs no savepoint: when it is refused, the whole turn is."""
         try:
-            with turn.savepoint():
+            with nullcontext() if is_alone else turn.savepoint():
                 answer = command(turn)
-        except StoreUnavailable:
+        except (StoreUnavailable, StoreConflict):
             raise
         except QuaeroError as error:
             self._dispatcher.rolled_back()
+            if is_alone:
+                raise _Declined(error, turn.now) from error
             answer = error
         if future is not None:
             answers.append((future, answer))
 
     def _look_ahead(self, turn: Turn, haul: Haul, work: Work) -> int | None:
         """When something is due next: looked up when something changed that could make a difference, else kept."""
-        if haul.is_dry or work.ended or not self._next_due or (work.commands and work.is_loud):
+        if work.ended or not self._next_due or (work.commands and work.is_loud):
             due = turn.tx.next_due()
             self._next_due = turn.now + DUE_LOOK_US if due is None else min(due, turn.now + DUE_LOOK_US)
             return due
         return None
+
+
+class _Declined(Exception):
+    """The turn's only command was refused: the transaction is to be rolled back, and the error is its answer."""
+
+    def __init__(self, error: QuaeroError, now: int) -> None:
+        self.error = error
+        self.now = now
+        super().__init__(str(error))
+
+
+def _nothing_done(work: Work, declined: _Declined) -> Posted:
+    return Posted(
+        work=work,
+        haul=Haul(),
+        last_seqs=dict(work.last_seqs),
+        answers=[(future, declined.error) for _, future in work.commands if future is not None],
+        closed_runs=[],
+        stopped_runs=[],
+        made_work=False,
+        made_work_late=False,
+        refused=0,
+        next_due=None,
+        now=declined.now,
+    )
 
 
 def _failed(end: Ended, error: Exception) -> Ended:

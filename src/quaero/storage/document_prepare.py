@@ -21,6 +21,8 @@ from quaero.model.outcome import JobOutcome
 from quaero.ports.storage import JobFacts
 
 MAX_CONTENT_CHARS = 50_000_000
+MAX_KEY_BYTES = 2500
+"""Of a tag, and of source type and id together: what an entry of PostgreSQL's indexes can hold."""
 MAX_DEPTH = 100
 """Of nested metadata; the database's JSON ends at 1000."""
 _MAX_INT = 2**63 - 1
@@ -122,6 +124,9 @@ class DocumentPreparer:
         where = f"{source_type}/{draft.source_id}"
         if not source_type or not draft.source_id:
             raise BadData(f"document {where}: source_type and source_id must not be empty")
+        source_id = clean(draft.source_id, mask, where, "source_id")
+        if len(source_type.encode()) + len(source_id.encode()) > MAX_KEY_BYTES:
+            raise BadData(f"document {where:.200}...: its source_id is longer than {MAX_KEY_BYTES} bytes")
         title = clean(draft.title, mask, where, "title")
         content = clean(draft.content, mask, where, "content")
         if len(content) > MAX_CONTENT_CHARS:
@@ -133,7 +138,7 @@ class DocumentPreparer:
             own_tags = tuple([clean(tag, mask, where, "tags") for tag in own_tags])
         return PreparedDraft(
             source_type,
-            clean(draft.source_id, mask, where, "source_id"),
+            source_id,
             blake2b(hashed, digest_size=16).hexdigest(),
             msgspec.Raw(_encode(title)),
             clean(draft.url, mask, where, "url") if draft.url else "",
@@ -283,7 +288,10 @@ def _builtin(value: Any) -> Any:
 def normal_tags(tags: tuple[str, ...], step_tags: tuple[str, ...], source_type: str, where: str) -> tuple[str, ...]:
     """All tags of a document: lower-case, one space between words, sorted, each once."""
     try:
-        return _normal_tags(tags, step_tags, source_type)
+        found = _normal_tags(tags, step_tags, source_type)
+        if any(len(tag.encode()) > MAX_KEY_BYTES for tag in found):
+            raise BadData(f"document {where}: a tag is longer than {MAX_KEY_BYTES} bytes")
+        return found  # noqa: TRY300 - the two belong together
     except (_Unfit, TypeError):  # TypeError: what can't be hashed is no text either
         raise BadData(f"document {where}: tags must be texts, not {(*tags, *step_tags)!r:.200}") from None
 

@@ -11,12 +11,10 @@ import msgspec
 from quaero.calc.search_query import parse_date
 from quaero.errors import BadData
 from quaero.model.document import Document, DocumentId, DocumentQuery, DocumentRef
+from quaero.storage.database import Dialect, Row
 from quaero.storage.document_plan import EPOCH
 from quaero.storage.document_prepare import normal_tag
-from quaero.storage.sqlite import Row
 from quaero.storage.statements import statements
-
-_SQL = statements("sqlite", "document_reads")
 
 
 class Origin(NamedTuple):
@@ -76,7 +74,8 @@ def to_ref(row: Row) -> DocumentRef:
 class Selection:
     """The candidates and conditions of one ``DocumentQuery``, ready to be read in several ways."""
 
-    def __init__(self, query: DocumentQuery, canonical: Callable[[str], str]) -> None:
+    def __init__(self, query: DocumentQuery, dialect: Dialect, canonical: Callable[[str], str]) -> None:
+        self._sql = statements(dialect, "document_reads")
         self.params: dict[str, Any] = {}
         self._conditions: list[str] = []
         self._source = self._candidates(query, canonical)
@@ -89,11 +88,11 @@ class Selection:
 
     def sql(self, read: str, *, joins: Sequence[str] = (), conditions: Sequence[str] = (), end: str) -> str:
         """The statement that reads ``read`` of the selection; all are names of fragments."""
-        where = " AND ".join(f"({_SQL[name]})" for name in (*self._conditions, *conditions))
-        parts = [_SQL[read], _SQL[self._source], _SQL["with_document"], *(_SQL[join] for join in joins)]
+        where = " AND ".join(f"({self._sql[name]})" for name in (*self._conditions, *conditions))
+        parts = [self._sql[name] for name in (read, self._source, "with_document", *joins)]
         if where:
             parts.append(f" WHERE {where}")
-        return "\n".join((*parts, _SQL[end]))
+        return "\n".join((*parts, self._sql[end]))
 
     def _where(self, condition: str, **params: Any) -> None:
         self._conditions.append(condition)

@@ -1,8 +1,8 @@
-"""Full-text search: a compiled query -> statements over the FTS5 index."""
+"""Full-text search: a compiled query -> statements over the index of texts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -20,15 +20,18 @@ from quaero.calc.search_query import (
     Text,
     Type,
     compile_query,
+    fts5_expression,
     parse,
+    tsquery_tree,
 )
 from quaero.model.document import SearchHit
+from quaero.storage.database import Dialect, Reader
 from quaero.storage.document_reads import moment, read_tags
-from quaero.storage.sqlite import Connection
 from quaero.storage.statements import statements
 
 Marks = tuple[str, str]
-_SQL = statements("sqlite", "document_reads")
+_WRITERS: Mapping[Dialect, Callable[[Node], str]] = {"sqlite": fts5_expression, "postgres": tsquery_tree}
+"""How each database is asked for a tree of texts."""
 _EXCERPT_CHARS = 200
 """Of the content, where no words were asked for."""
 
@@ -36,14 +39,16 @@ _EXCERPT_CHARS = 200
 class _Condition:
     """A tree of conditions as SQL of fixed fragments; every value is a parameter."""
 
-    def __init__(self, canonical: Callable[[str], str]) -> None:
+    def __init__(self, dialect: Dialect, canonical: Callable[[str], str]) -> None:
+        self._sql = statements(dialect, "document_reads")
+        self._written = _WRITERS[dialect]
         self._canonical = canonical
         self.params: dict[str, Any] = {}
 
     def sql(self, node: Node) -> str:
         match node:
-            case Matches(expression):
-                return self._fragment("search_matches", expression)
+            case Matches(texts):
+                return self._fragment("search_matches", self._written(texts))
             case Tag(name):
                 return self._fragment("search_tag", name)
             case Type(source_type):
@@ -64,11 +69,11 @@ class _Condition:
     def _fragment(self, name: str, value: Any) -> str:
         parameter = f"v{len(self.params)}"
         self.params[parameter] = value
-        return _SQL[name].replace(":value", f":{parameter}")
+        return self._sql[name].replace(":value", f":{parameter}")
 
 
 def search(
-    db: Connection,
+    db: Reader,
     text: str,
     *,
     limit: int,
@@ -82,16 +87,18 @@ def search(
     if node is None:
         return []
     query = compile_query(node)
-    sql, params = search_statement(query, canonical, include_gone=include_gone)
-    found: dict[int, float] = dict(db.fetch_all(sql, {**params, "limit": limit, "offset": offset}))
+    statement, params = search_statement(query, db.dialect, canonical, include_gone=include_gone)
+    found: dict[int, float] = dict(db.fetch_all(statement, {**params, "limit": limit, "offset": offset}))
     if not found:
         return []
+    sql = statements(db.dialect, "document_reads")
     nos = msgspec.json.encode(list(found)).decode()
     snippets: dict[int, str] = {}
     if query.ranking:
-        asked = {"match": query.ranking, "nos": nos, "before": marks[0], "after": marks[1]}
-        snippets = dict(db.fetch_all(_SQL["search_snippets"], asked))
-    rows = db.fetch_all(_SQL["search_hits"], {"nos": nos, "length": _EXCERPT_CHARS})
+        match = _WRITERS[db.dialect](query.ranking)
+        asked = {"match": match, "nos": nos, "before": marks[0], "after": marks[1]}
+        snippets = dict(db.fetch_all(sql["search_snippets"], asked))
+    rows = db.fetch_all(sql["search_hits"], {"nos": nos, "length": _EXCERPT_CHARS})
     return [
         SearchHit(
             document_id=id_,
@@ -109,21 +116,22 @@ def search(
 
 
 def search_statement(
-    query: CompiledQuery, canonical: Callable[[str], str], *, include_gone: bool
+    query: CompiledQuery, dialect: Dialect, canonical: Callable[[str], str], *, include_gone: bool
 ) -> tuple[str, dict[str, Any]]:
     """The statement for (number, rank) of the hits, and its parameters without limit and offset."""
-    condition = _Condition(canonical)
-    where = [] if include_gone else [_SQL["is_present"]]
+    sql = statements(dialect, "document_reads")
+    condition = _Condition(dialect, canonical)
+    where = [] if include_gone else [sql["is_present"]]
     if query.condition is not None:
         where.append(condition.sql(query.condition))
     params = condition.params
     if query.match is not None:
-        params["match"] = query.match
+        params["match"] = _WRITERS[dialect](query.match)
         parts = ["search_numbers_ranked", "search_document"]
-        where.insert(0, _SQL["search_match"])
+        where.insert(0, sql["search_match"])
         order = "search_by_rank"
     elif query.ranking is not None:
-        params["ranking"] = query.ranking
+        params["ranking"] = _WRITERS[dialect](query.ranking)
         parts = ["search_numbers_mixed", "with_document", "search_with_rank"]
         order = "search_by_mixed_rank"
     elif tag := _required_tag(query.condition):
@@ -134,7 +142,7 @@ def search_statement(
         parts = ["read_numbers", "of_all", "with_document"]
         order = "search_by_number"
     conditions = [" WHERE " + " AND ".join(where)] if where else []
-    return "\n".join([*(_SQL[part] for part in parts), *conditions, _SQL[order]]), params
+    return "\n".join([*(sql[part] for part in parts), *conditions, sql[order]]), params
 
 
 def _required_tag(node: Node | None) -> str | None:

@@ -7,9 +7,9 @@ from typing import Any
 
 import msgspec
 
+from quaero.storage.database import Connection
 from quaero.storage.document_plan import BatchPlan, DocumentChanges, Row, State
 from quaero.storage.document_prepare import PreparedDocuments
-from quaero.storage.sqlite import Connection
 from quaero.storage.statements import statements
 
 KEPT_REVISIONS = 10
@@ -26,7 +26,7 @@ class DocumentWriter:
 
     def __init__(self, db: Connection) -> None:
         self._db = db
-        self._sql = statements("sqlite", "documents")
+        self._sql = statements(db.dialect, "documents")
 
     def apply(self, batch: Sequence[PreparedDocuments], now: int) -> DocumentChanges:
         """Write ``batch`` in its order; ``now`` in microseconds. A missing document is reported, not raised."""
@@ -56,14 +56,14 @@ class DocumentWriter:
         """
         params = {"from_manager": from_manager, "to_manager": to_manager, "steps": _text(dict(steps))}
         counts: dict[int, int] = dict(self._db.fetch_all(self._sql["count_copies"], params))
-        self._db.execute(self._sql["copy_steps"], params)
-        self._db.execute(self._sql["copy_links"], params)
+        self._db.run(self._sql["copy_steps"], params)
+        self._db.run(self._sql["copy_links"], params)
         return counts
 
     def forget_run(self, manager_id: int) -> None:
         """Drop a run's links; its documents stay."""
-        self._db.execute(self._sql["forget_links"], {"manager_id": manager_id})
-        self._db.execute(self._sql["forget_steps"], {"manager_id": manager_id})
+        self._db.run(self._sql["forget_links"], {"manager_id": manager_id})
+        self._db.run(self._sql["forget_steps"], {"manager_id": manager_id})
 
     def _first_number(self) -> int:
         return int(self._db.fetch_value(self._sql["last_number"]) or 0) + 1
@@ -128,13 +128,13 @@ class DocumentWriter:
                 tags = encoded[state.tags] = _raw(state.tags)
             rows.append(_inserted(state, tags))
         first = plan.first_no
-        self._db.execute(self._sql["insert_documents"], {"rows": _text(rows), "first": first, "now": now})
+        self._db.run(self._sql["insert_documents"], {"rows": _text(rows), "first": first, "now": now})
         offset = first
         for contents in _slices((state.body.content,) for state in plan.new):
             texts = _text([content for (content,) in contents])
-            self._db.execute(self._sql["insert_contents"], {"contents": texts, "first": offset})
+            self._db.run(self._sql["insert_contents"], {"contents": texts, "first": offset})
             offset += len(contents)
-        self._db.execute(self._sql["index_new"], {"first": first})
+        self._db.run(self._sql["index_new"], {"first": first})
 
     def _write_relations(self, plan: BatchPlan, now: int) -> None:
         if plan.passed:
@@ -145,7 +145,7 @@ class DocumentWriter:
         self._run("prune", None, rows=[(state.no, state.revision - KEPT_REVISIONS) for state in many])
         if plan.new_tags:
             groups = {tag: plan.new_tags[tag] for tag in sorted(plan.new_tags)}
-            self._db.execute(self._sql["insert_tags"], {"groups": _text(groups)})
+            self._db.run(self._sql["insert_tags"], {"groups": _text(groups)})
         self._write_links(plan)
         derived = [state for state in plan.all if state.edges is not None]
         self._run("cut_lineage", None, nos=[state.no for state in derived if not state.is_new])
@@ -161,7 +161,7 @@ class DocumentWriter:
         steps = [(manager, name, step_id) for (manager, name), step_id in plan.steps.items() if step_id in linked]
         self._run("insert_steps", None, rows=steps)
         rows = [(manager_id, step_id, how, nos) for (manager_id, step_id, how), nos in groups.items()]
-        self._db.execute(self._sql["insert_links"], {"groups": _text(rows)})
+        self._db.run(self._sql["insert_links"], {"groups": _text(rows)})
 
     def _run(self, name: str, now: int | None, **lists: Sequence[Any]) -> None:
         """One statement over one list; nothing at all for an empty one."""
@@ -170,7 +170,7 @@ class DocumentWriter:
             params: dict[str, Any] = {parameter: _text(values)}
             if now is not None:
                 params["now"] = now
-            self._db.execute(self._sql[name], params)
+            self._db.run(self._sql[name], params)
 
 
 def _pairs(plan: BatchPlan, batch: Sequence[PreparedDocuments]) -> set[tuple[int, int]]:

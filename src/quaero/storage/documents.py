@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import difflib
 from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TypeVar
 
 import msgspec
 
@@ -11,10 +14,11 @@ from quaero.errors import BadData, NotFound
 from quaero.model.document import Document, DocumentQuery, DocumentRef, LineageNode, SearchHit
 from quaero.model.document_views import DocumentRevision, DocumentUse, Facets, KeywordTotal
 from quaero.storage import document_search
+from quaero.storage.database import Readers, Row
 from quaero.storage.document_reads import Selection, moment, read_object, read_origin, to_document, to_ref
-from quaero.storage.sqlite import Readers, Row
 from quaero.storage.statements import statements
 
+T = TypeVar("T")
 MAX_LINEAGE_DEPTH = 32
 MAX_LINEAGE_NODES = 2000
 """Of one tree; shared ancestors are repeated, which may grow without bound."""
@@ -23,29 +27,39 @@ _ALL = DocumentQuery()
 
 
 class SqlDocumentStore:
-    """Reads on a connection of the calling thread; each takes microseconds, so the async side simply calls."""
+    """Reads on a connection of the calling thread. From a file each takes microseconds, so the async side simply calls;
+    a server may keep one waiting, so there a thread does it."""
 
     def __init__(self, readers: Readers, canonical: Callable[[str], str] = str) -> None:
         self._readers = readers
         self._canonical = canonical
-        self._sql = statements("sqlite", "document_reads")
+        self._sql = statements(readers.dialect, "document_reads")
 
     async def get(self, document_id: str) -> Document:
         """Raises NotFound, naming an id that looks alike."""
-        return self.get_document(document_id)
+        return await self._aside(partial(self.get_document, document_id))
 
     async def find(self, source_type: str, source_id: str) -> Document | None:
-        return self.find_document(source_type, source_id)
+        return await self._aside(partial(self.find_document, source_type, source_id))
 
     async def select(self, query: DocumentQuery) -> Sequence[DocumentRef]:
         """Oldest first."""
-        selection = Selection(query, self._canonical)
+        return await self._aside(partial(self._select, query))
+
+    async def known(self, source_type: str, prefix: str) -> dict[str, tuple[str, dict[str, object]]]:
+        """source_id -> (id, metadata without enrichments) of live documents, by the start of their source_id."""
+        return await self._aside(partial(self._known, source_type, prefix))
+
+    async def _aside(self, read: Callable[[], T]) -> T:
+        return read() if self._readers.dialect == "sqlite" else await asyncio.to_thread(read)
+
+    def _select(self, query: DocumentQuery) -> list[DocumentRef]:
+        selection = Selection(query, self._readers.dialect, self._canonical)
         limit = _LAST if query.limit is None else query.limit
         rows = self._fetch(selection.sql("read_refs", end="by_number"), **selection.params, limit=limit)
         return [to_ref(row) for row in rows]
 
-    async def known(self, source_type: str, prefix: str) -> dict[str, tuple[str, dict[str, object]]]:
-        """source_id -> (id, metadata without enrichments) of live documents, by the start of their source_id."""
+    def _known(self, source_type: str, prefix: str) -> dict[str, tuple[str, dict[str, object]]]:
         rows = self._fetch(self._sql["known"], source_type=self._canonical(source_type), prefix=prefix)
         return {source_id: (id_, read_object(metadata)) for source_id, id_, metadata in rows}
 
@@ -66,7 +80,7 @@ class SqlDocumentStore:
         self, query: DocumentQuery, *, limit: int, cursor: str | None = None
     ) -> tuple[list[Document], str | None]:
         """A page of documents, newest first, and the cursor of the next one (None on the last)."""
-        selection = Selection(query, self._canonical)
+        selection = Selection(query, self._readers.dialect, self._canonical)
         sql = selection.sql("read_numbers", conditions=["is_before_cursor"], end="by_number_backwards")
         found = self._fetch(sql, **selection.params, limit=limit + 1, cursor=_position(cursor))
         nos = [no for no, _ in found[:limit]]
@@ -143,7 +157,7 @@ class SqlDocumentStore:
 
     def facets(self, query: DocumentQuery = _ALL, *, limit: int = 100) -> Facets:
         """Counts over the documents that ``query`` means (its limit aside); ``limit`` values of each kind."""
-        selection = Selection(query, self._canonical)
+        selection = Selection(query, self._readers.dialect, self._canonical)
         params = {**selection.params, "limit": limit}
         types = selection.sql("read_types", end="by_frequency")
         tags = selection.sql("read_tags", joins=["with_tags"], end="by_frequency")
@@ -156,7 +170,7 @@ class SqlDocumentStore:
 
     def top_keywords(self, query: DocumentQuery = _ALL, *, limit: int = 20) -> list[KeywordTotal]:
         """The keywords with the most confidence over all documents that ``query`` means (a run, or everything)."""
-        selection = Selection(query, self._canonical)
+        selection = Selection(query, self._readers.dialect, self._canonical)
         sql = selection.sql("read_keywords", joins=["with_keywords"], conditions=["is_number"], end="by_frequency")
         rows = self._fetch(sql, **selection.params, limit=limit)
         return [KeywordTotal(keyword=keyword, weight=weight, documents=count) for keyword, weight, count in rows]

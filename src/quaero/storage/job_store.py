@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -17,9 +16,10 @@ from quaero.model.job import Counters, Job, JobError
 from quaero.model.status import JobKind, JobStatus, StatusReason
 from quaero.ports.clock import Clock
 from quaero.ports.jobs import ProcessRow, RunRow, State, StepRow
-from quaero.storage.jobs import SQL, SqlJobTransaction, as_json, reason_of, run_row, step_row
-from quaero.storage.migrate import migrate
-from quaero.storage.sqlite import Connection, Readers, Row
+from quaero.storage.database import Database, Readers, Row
+from quaero.storage.jobs import SqlJobTransaction, as_json, reason_of, run_row, step_row
+from quaero.storage.migrate import migrate, migrations
+from quaero.storage.statements import statements
 
 KINDS = (JobKind.MANAGER, JobKind.STEP, JobKind.WORKER)
 
@@ -27,12 +27,30 @@ KINDS = (JobKind.MANAGER, JobKind.STEP, JobKind.WORKER)
 class SqlJobStore:
     """See :class:`quaero.ports.jobs.JobStore`."""
 
-    def __init__(self, path: Path, clock: Clock, *, synchronous: str = "FULL") -> None:
-        self.path = path
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock | None = None,
+        lease_clock: Callable[[], int] | None = None,
+        heard: Callable[[int], None] = lambda now: None,
+    ) -> None:
+        """``clock`` and ``lease_clock`` (which all processes of a host share): where None, the server's own clock is
+        both, and ``heard`` is called with its time."""
+        self.database = database
         self._clock = clock
-        self._connection = Connection(path, synchronous=synchronous)
-        migrate(self._connection, "main")
-        self._readers = Readers(path)
+        self._lease_clock = lease_clock
+        self._heard = heard
+        self._sql = statements(database.dialect, "jobs")
+        self.has_one_writer = database.dialect == "sqlite"
+        self._connection = database.connect()
+        # A file is one host's own; on a server other nodes may be at work.
+        try:
+            migrate(self._connection, "main", upgrade=database.dialect == "sqlite")
+        except BaseException:
+            self._connection.close()
+            raise
+        self.schema = migrations(database.dialect, "main")[-1].number
+        self._readers = database.readers()
         self._writing = threading.Lock()
         self._decoded: dict[tuple[str, int], JobDefinition] = {}
         self.job_types: Mapping[str, str] = {}
@@ -49,9 +67,12 @@ class SqlJobStore:
 
     @contextmanager
     def transaction(self) -> Iterator[SqlJobTransaction]:
-        """One at a time in this process; others wait for the file's lock."""
+        """One at a time in this process; with a file others wait for its lock."""
         with self._writing, self._connection.transaction():
-            yield SqlJobTransaction(self._connection, self._clock.now())
+            now = self._connection.now if self._clock is None else self._clock.now()
+            if self._clock is None:
+                self._heard(now)
+            yield SqlJobTransaction(self._connection, now, self._lease_clock and self._lease_clock())
 
     def close(self) -> None:
         self._readers.close()
@@ -75,12 +96,23 @@ class SqlJobStore:
     def processes(self) -> list[ProcessRow]:
         return [ProcessRow(*row) for row in self._all("processes")]
 
+    def lease_now(self) -> int:
+        """On the clock that leases are measured by."""
+        if self._lease_clock is None:
+            return int(self._readers.get().fetch_value(self._sql["server_time"]))
+        return self._lease_clock()
+
     def data_version(self) -> int:
         return self._readers.get().data_version()
 
-    def has_work(self, roots: Sequence[int] | None, types: Sequence[str]) -> bool:
+    def leader(self, leadership: str) -> int:
+        """The process that leads, or led last; 0: none ever did."""
+        rows = self._all("leader", name=leadership)
+        return int(rows[0][0]) if rows else 0
+
+    def has_work(self, roots: Sequence[int] | None, types: Sequence[str], capabilities: Sequence[str] = ()) -> bool:
         given = None if roots is None else as_json(roots)
-        [row] = self._all("look", roots=given, types=as_json(types), skip="[]")
+        [row] = self._all("look", roots=given, types=as_json(types), skip="[]", capabilities=as_json(capabilities))
         return bool(row[0] != "[]" or row[1])
 
     def stopped_steps(self, step_ids: list[int]) -> list[int]:
@@ -195,7 +227,7 @@ class SqlJobStore:
             counters=counters,
             percent=round(counters.percent, 1),
             document_count=step.document_count,
-            message=step.message,
+            message=step.message or waiting_for(step),
             max_attempts=described.retry.max_attempts if described else 1,
             config=described.parameters if described else {},
         )
@@ -216,13 +248,19 @@ class SqlJobStore:
         )
 
     def _all(self, name: str, /, **params: Any) -> list[Row]:
-        return self._readers.get().fetch_all(SQL[name], params)
+        return self._readers.get().fetch_all(self._sql[name], params)
 
     def _one(self, name: str, missing: str, /, **params: Any) -> Row:
-        row = self._readers.get().fetch_one(SQL[name], params)
+        row = self._readers.get().fetch_one(self._sql[name], params)
         if row is None:
             raise NotFound(missing)
         return row
+
+
+def waiting_for(step: StepRow) -> str:
+    if not step.waits_for or step.state.is_terminal:
+        return ""
+    return f"waiting for a node with: {step.waits_for}"
 
 
 def _common(row: Row) -> dict[str, Any]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import msgspec
@@ -26,18 +26,19 @@ from quaero.ports.jobs import (
     LostJob,
     NewRun,
     NewStep,
+    Notice,
     ProcessRow,
     Progress,
     RunRow,
     Settled,
     State,
     StepRow,
+    Wanting,
 )
+from quaero.storage.database import Connection, Row
 from quaero.storage.document_writer import DocumentWriter
-from quaero.storage.sqlite import Connection, Row
 from quaero.storage.statements import statements
 
-SQL = statements("sqlite", "jobs")
 LOWEST = -(2**63)
 _claimed = msgspec.json.Decoder(list[Claimed])
 _lanes = msgspec.json.Decoder(list[Lane])
@@ -62,29 +63,76 @@ def reason_of(code: int | None) -> StatusReason | None:
 class SqlJobTransaction:
     """See :class:`quaero.ports.jobs.JobTransaction`. Lives inside one open transaction of ``connection``."""
 
-    def __init__(self, connection: Connection, now: int) -> None:
+    def __init__(self, connection: Connection, now: int, lease_now: int | None = None) -> None:
+        """``lease_now``: what leases are measured by, where that is another clock."""
         self.connection = connection
-        self._documents = DocumentWriter(connection)
+        self._sql = statements(connection.dialect, "jobs")
         self._now = now
+        self._lease_now = now if lease_now is None else lease_now
+        self._locked_roots: set[int] = set()
+        self._locked_runs: set[int] = set()
+        self._locked_steps: set[int] = set()
+        self._raised_steps: dict[int, int] = {}
+        self._raised_jobs: list[int] = []
+        self._unclaimed: list[int] = []
 
     @property
     def now(self) -> int:
         return self._now
 
+    @property
+    def lease_now(self) -> int:
+        return self._lease_now
+
     def savepoint(self) -> AbstractContextManager[None]:
         return self.connection.savepoint()
 
     def _run(self, name: str, /, **params: Any) -> int:
-        return self.connection.run(SQL[name], params)
+        return self.connection.run(self._sql[name], params)
 
     def _all(self, name: str, /, **params: Any) -> list[Row]:
-        return self.connection.fetch_all(SQL[name], params)
+        return self.connection.fetch_all(self._sql[name], params)
 
     def _value(self, name: str, /, **params: Any) -> Any:
-        return self.connection.fetch_value(SQL[name], params)
+        return self.connection.fetch_value(self._sql[name], params)
 
-    def _numbers(self, count: int, name: str = "job") -> int:
-        return int(self._value("take_numbers", name=name, count=count))
+    def _numbers(self, count: int) -> int:
+        return int(self._value("take_numbers", count=count))
+
+    # locks: none is needed where there is one writer at a time
+
+    @property
+    def _has_locks(self) -> bool:
+        return "lock_named" in self._sql
+
+    def _lock(self, name: str) -> None:
+        if self._has_locks:
+            self._all("lock_named", name=name)
+
+    def lock_runs(self, run_ids: Iterable[int]) -> None:
+        new = sorted(set(run_ids) - self._locked_runs)
+        if new and self._has_locks:
+            self._locked_roots.update(row[0] for row in self._all("lock_runs", rows=as_json(new)))
+            self._locked_runs.update(new)
+
+    def lock_steps(self, step_ids: Iterable[int]) -> None:
+        new = sorted(set(step_ids) - self._locked_steps)
+        if new and self._has_locks:
+            self._locked_roots.update(row[0] for row in self._all("lock_steps", rows=as_json(new)))
+            self._locked_steps.update(new)
+
+    @property
+    def locked_roots(self) -> Collection[int]:
+        return self._locked_roots
+
+    def lock_definitions(self) -> None:
+        self._lock("definitions")
+
+    def lock_limits(self, *, wait: bool) -> bool:
+        if wait:
+            self._lock("limits")
+            return True
+        return not self._has_locks or bool(self._all("try_lock_named", name="limits"))
 
     # definitions and runs
 
@@ -140,6 +188,10 @@ class SqlJobTransaction:
             deadline=run.deadline,
         )
         self._run("add_io", id=run_id)
+        if run.root_id is None:
+            # Nobody else sees it yet.
+            self._locked_roots.add(run_id)
+            self._locked_runs.add(run_id)
         return run_id
 
     def add_steps(self, steps: Sequence[NewStep]) -> list[int]:
@@ -155,6 +207,7 @@ class SqlJobTransaction:
                 int(s.has_runs),
                 s.priority,
                 int(s.sealed),
+                as_json(s.needs) if s.needs else None,
             )
             for s in steps
         ]
@@ -197,7 +250,17 @@ class SqlJobTransaction:
 
     def set_step_flags(self, step_id: int, values: Mapping[str, Any]) -> None:
         flags = dict.fromkeys(
-            ("sealed", "stop_reason", "deadline", "plan_hash", "cache_key", "message", "warnings", "documents")
+            (
+                "sealed",
+                "stop_reason",
+                "deadline",
+                "plan_hash",
+                "cache_key",
+                "message",
+                "waits_for",
+                "warnings",
+                "documents",
+            )
         )
         self._run("set_step_flags", id=step_id, **{**flags, **_coded(values)})
 
@@ -238,18 +301,25 @@ class SqlJobTransaction:
         if not len(children):
             return 0
         first = self._numbers(len(children))
-        common = {"first": first, "manager_id": manager_id, "step_id": step_id, "now": self._now}
+        payloads = (b"[" + b",".join(children.payloads) + b"]").decode()
+        common = {
+            "first": first,
+            "manager_id": manager_id,
+            "step_id": step_id,
+            "now": self._now,
+            "payloads": payloads,
+        }
         top = children.priority
         if children.rows:
             top = max(child.priority for child in children.rows)
             added = self._run("add_children_with", **common, rows=as_json(children.rows))
         else:
             added = self._run("add_children", **common, priority=top, rows=as_json(children.keys))
-        payloads = (b"[" + b",".join(children.payloads) + b"]").decode()
-        name = "add_payloads" if added == len(children) else "add_payloads_of_inserted"
-        self._run(name, first=first, payloads=payloads)
+        if "add_payloads" in self._sql:
+            name = "add_payloads" if added == len(children) else "add_payloads_of_inserted"
+            self._run(name, first=first, payloads=payloads)
         if top:
-            self._run("raise_lane", id=step_id, priority=top)
+            self._raised_steps[step_id] = max(top, self._raised_steps.get(step_id, top))
         return added
 
     def copy_failed_children(self, old_step: int, new_run: int, new_step: int) -> int:
@@ -260,7 +330,7 @@ class SqlJobTransaction:
             return 0
         made = {**params, "new_run": new_run, "new_step": new_step, "first": self._numbers(count), "now": self._now}
         copied = self._run("copy_failed_children", **made)
-        self._run("copy_failed_payloads", old_step=old_step, new_step=new_step)
+        self._run("copy_failed_payloads", **made)
         return copied
 
     # the hot path
@@ -284,7 +354,7 @@ class SqlJobTransaction:
     def settle(self, ends: Sequence[Settled]) -> None:
         rows = [(e.id, e.attempt, e.state, reason_code(e.reason), e.available_at, e.failures) for e in ends]
         self._run("settle", rows=as_json(rows), now=self._now)
-        self._raise_lanes([e.id for e in ends if e.state is State.READY])
+        self._raised_jobs += [e.id for e in ends if e.state is State.READY]
 
     def put_results(self, results: Sequence[tuple[int, bytes | None, bytes | None]]) -> None:
         rows = [(i, r and r.decode(), e and e.decode()) for i, r, e in results]
@@ -295,16 +365,18 @@ class SqlJobTransaction:
         self._run("add_attempts", process_id=process_id, rows=as_json(rows), now=self._now)
 
     def apply_counters(self, deltas: Mapping[int, Delta]) -> list[Progress]:
+        self._raise_lanes()
         rows = [(step, *msgspec.structs.astuple(deltas[step])) for step in sorted(deltas)]
         return [Progress(*row) for row in self._all("apply_counters", rows=as_json(rows))]
 
     # documents
 
     def write_documents(self, batch: Sequence[Any]) -> DocumentChanges:
-        return self._documents.apply(batch, self._now)
+        self._lock("documents")
+        return DocumentWriter(self.connection).apply(batch, self._now)
 
     def copy_documents(self, old_run: int, new_run: int, steps: Mapping[int, int]) -> dict[int, int]:
-        return self._documents.copy_runs(old_run, new_run, steps) if steps else {}
+        return DocumentWriter(self.connection).copy_runs(old_run, new_run, steps) if steps else {}
 
     # claiming
 
@@ -313,7 +385,7 @@ class SqlJobTransaction:
         if not due:
             return {}
         self._run("make_ready", rows=as_json([d[0] for d in due]))
-        self._raise_lanes([d[0] for d in due])
+        self._raised_jobs += [d[0] for d in due]
         moved: dict[int, int] = {}
         for _, kind, parent in due:
             step = parent if kind == 2 else 0
@@ -324,44 +396,84 @@ class SqlJobTransaction:
         due = self._value("next_due")
         return None if due is None else int(due)
 
-    def look(self, roots: Sequence[int] | None, types: Sequence[str], skip: Sequence[int]) -> Look:
+    def look(
+        self,
+        roots: Sequence[int] | None,
+        types: Sequence[str],
+        skip: Sequence[int],
+        capabilities: Sequence[str] = (),
+    ) -> Look:
         rows = self._all(
             "look",
             roots=None if roots is None else as_json(roots),
             types=as_json(types),
             skip=as_json(skip),
+            capabilities=as_json(capabilities),
         )
         return Look(_lanes.decode(rows[0][0]), bool(rows[0][1]))
 
-    def _claim(self, name: str, process_id: int, **params: Any) -> list[Claimed]:
-        claimed = _claimed.decode(self._value(name, **params))
-        if claimed:
-            self._run("claim", rows=as_json([c.id for c in claimed]), process_id=process_id, now=self._now)
-        return claimed
+    def _peek(self, name: str, **params: Any) -> list[Claimed]:
+        return _claimed.decode(self._value(name, **params))
 
-    def claim_jobs(
-        self, step_id: int, limit: int, process_id: int, limit_key: str | None = None, floor: int | None = None
+    def pick_jobs(
+        self,
+        step_id: int,
+        limit: int,
+        limit_key: str | None = None,
+        floor: int | None = None,
+        capabilities: Sequence[str] = (),
     ) -> list[Claimed]:
         params = {"step_id": step_id, "limit": limit, "floor": LOWEST if floor is None else floor}
-        if limit_key is None:
-            return self._claim("peek_jobs", process_id, **params)
-        return self._claim("peek_keyed_jobs", process_id, **params, limit_key=limit_key)
+        found: list[Claimed] = []
+        for needs in (*capabilities, ""):
+            if limit_key is not None:
+                found += self._peek("peek_keyed_jobs", **params, limit_key=limit_key, needs=needs)
+            elif needs:
+                found += self._peek("peek_needing_jobs", **params, needs=needs)
+            else:
+                found += self._peek("peek_jobs", **params)
+        if capabilities:
+            found = sorted(found, key=lambda job: -job.priority)[:limit]
+        return self._picked(found)
 
-    def claim_suspect(self, step_id: int, process_id: int, limit_key: str | None = None) -> list[Claimed]:
-        return self._claim("peek_suspect", process_id, step_id=step_id, limit_key=limit_key)
+    def pick_suspect(
+        self, step_id: int, limit_key: str | None = None, capabilities: Sequence[str] = ()
+    ) -> list[Claimed]:
+        params = {"step_id": step_id, "limit_key": limit_key, "capabilities": as_json(capabilities)}
+        return self._picked(self._peek("peek_suspect", **params))
 
-    def _raise_lanes(self, ids: Sequence[int]) -> None:
-        if ids:
-            self._run("raise_lanes", rows=as_json(ids))
+    def _picked(self, found: list[Claimed]) -> list[Claimed]:
+        self._unclaimed += [job.id for job in found]
+        return found
+
+    def claim_picked(self, process_id: int) -> None:
+        if self._unclaimed:
+            self._run("claim", rows=as_json(self._unclaimed), process_id=process_id, now=self._now)
+            self._unclaimed.clear()
+
+    def _raise_lanes(self) -> None:
+        """With the counters, for these rows too belong to the root's lock."""
+        for step_id in sorted(self._raised_steps):
+            self._run("raise_lane", id=step_id, priority=self._raised_steps[step_id])
+        if self._raised_jobs:
+            self._run("raise_lanes", rows=as_json(self._raised_jobs))
+        self._raised_steps.clear()
+        self._raised_jobs.clear()
 
     def claim_steps(
-        self, roots: Sequence[int] | None, types: Sequence[str], limit: int, process_id: int
+        self,
+        roots: Sequence[int] | None,
+        types: Sequence[str],
+        limit: int,
+        process_id: int,
+        capabilities: Sequence[str] = (),
     ) -> list[ClaimedStep]:
         rows = self._all(
             "plannable",
             roots=None if roots is None else as_json(roots),
             types=as_json(types),
             limit=limit,
+            capabilities=as_json(capabilities),
         )
         if rows:
             self._run("claim", rows=as_json([row[0] for row in rows]), process_id=process_id, now=self._now)
@@ -385,12 +497,13 @@ class SqlJobTransaction:
     # stopping
 
     def sweep(self, step_id: int, reason: StatusReason, after: int, limit: int) -> tuple[int, int, int]:
-        rows = self._all("sweep_candidates", step_id=step_id, after=after, limit=limit)
-        ready = [row[0] for row in rows if row[1] == State.READY]
-        waiting = [row[0] for row in rows if row[1] == State.WAITING]
-        if ready or waiting:
-            self._run("cancel_children", rows=as_json(ready + waiting), reason=reason_code(reason), now=self._now)
-        return len(ready), len(waiting), rows[-1][0] if len(rows) == limit else 0
+        candidates = [row[0] for row in self._all("sweep_candidates", step_id=step_id, after=after, limit=limit)]
+        pending = self._all("pending_of", rows=as_json(candidates)) if candidates else []
+        if pending:
+            ids = as_json([row[0] for row in pending])
+            self._run("cancel_children", rows=ids, reason=reason_code(reason), now=self._now)
+        waiting = sum(row[1] == State.WAITING for row in pending)
+        return len(pending) - waiting, waiting, candidates[-1] if len(candidates) == limit else 0
 
     def due_deadlines(self) -> tuple[list[int], list[int]]:
         runs = [row[0] for row in self._all("due_runs", now=self._now)]
@@ -398,13 +511,27 @@ class SqlJobTransaction:
 
     # processes
 
+    def lock_nodes(self) -> None:
+        self._lock("nodes")
+
     def add_process(self, process: ProcessRow) -> int:
         values = process._asdict()
         values.pop("id")
         return int(self._value("add_process", **values))
 
-    def renew(self, process_id: int, lease_until: int, draining: bool) -> list[ProcessRow]:
-        rows = self._all("renew", id=process_id, lease_until=lease_until, draining=int(draining))
+    def renew(
+        self, process_id: int, lease_until: int, draining: bool, capabilities: str = "", key_version: str = ""
+    ) -> list[ProcessRow]:
+        rows = self._all(
+            "renew",
+            id=process_id,
+            lease_until=lease_until,
+            draining=int(draining),
+            capabilities=capabilities,
+            key_version=key_version,
+            renewed_at=self._now,
+            now=self._lease_now,
+        )
         return sorted(ProcessRow(*row) for row in rows)
 
     def processes(self) -> list[ProcessRow]:
@@ -413,15 +540,30 @@ class SqlJobTransaction:
     def orphaned_holders(self) -> list[int]:
         return [row[0] for row in self._all("holders")]
 
-    def remove_process(self, process_id: int) -> None:
-        self._run("remove_process", id=process_id)
+    def notice(self, leadership: str, key_version: str) -> Notice:
+        return Notice(*self._all("notice", name=leadership, key_version=key_version, now=self._lease_now)[0])
+
+    def lead(self, leadership: str, process_id: int, term: int) -> int:
+        return int(self._value("lead", name=leadership, holder=process_id, term=term) or 0)
+
+    def leads(self, leadership: str, process_id: int, term: int) -> bool:
+        return bool(self._all("leads", name=leadership, holder=process_id, term=term))
+
+    def wanting(self) -> list[Wanting]:
+        return [Wanting(*row) for row in self._all("wanting")]
+
+    def secret_keys(self, names: Sequence[str]) -> set[str]:
+        return {row[0] for row in self._all("secret_keys", rows=as_json(names))} if names else set()
+
+    def remove_process(self, process_id: int) -> bool:
+        return self._run("remove_process", id=process_id) == 1
 
     def lost_jobs(self, process_id: int) -> list[LostJob]:
         return [LostJob(*row) for row in self._all("lost_jobs", process_id=process_id)]
 
     def rescue(self, ids: Sequence[int]) -> None:
         self._run("rescue", rows=as_json(ids))
-        self._raise_lanes(ids)
+        self._raised_jobs += ids
 
     def fail_lost(self, ids: Sequence[int]) -> None:
         self._run("fail_lost", rows=as_json(ids), reason=reason_code(StatusReason.CRASH_LOOP), now=self._now)
@@ -451,6 +593,9 @@ class SqlJobTransaction:
     def add_events(
         self, origin: int, after: int | None, events: Sequence[tuple[str, int | None, int | None, bytes]]
     ) -> None:
+        if after is None:
+            # Others may number their events under the same origin.
+            self._lock("events")
         rows = [(kind, manager, job, data.decode()) for kind, manager, job, data in events]
         self._run("add_events", origin=origin, after=after, now=self._now, rows=as_json(rows))
 
@@ -466,13 +611,6 @@ class SqlJobTransaction:
 
     def put_fact(self, name: str, value: str) -> None:
         self._run("put_fact", name=name, value=value)
-
-
-@contextmanager
-def job_transaction(connection: Connection, now: int) -> Iterator[SqlJobTransaction]:
-    """An immediate transaction, committed at the end."""
-    with connection.transaction():
-        yield SqlJobTransaction(connection, now)
 
 
 def run_row(row: Row) -> RunRow:

@@ -19,7 +19,7 @@ from quaero.errors import BadData, ConfigError, NotFound
 from quaero.ports.clock import Clock
 from quaero.ports.storage import KeyStore
 from quaero.queue.masking import Masker
-from quaero.storage.sqlite import Connection, Readers
+from quaero.storage.database import Database, Readers
 from quaero.storage.statements import statements
 
 KEY_VARIABLE = "QUAERO_SECRET_KEY"
@@ -66,6 +66,15 @@ class EncryptionKey:
             raise ConfigError(f"{self._path}: can't be read ({error.strerror}); it holds the encryption key") from error
         return _decoded(text, self.origin)
 
+    def version(self) -> str:
+        """A fingerprint of the key, as stored with what it seals; empty when there is none yet.
+
+        Raises:
+            ConfigError: there is one, but it can't be used.
+        """
+        key = self.find()
+        return "" if key is None else _version(key).hex()
+
     def get_or_create(self) -> bytes:
         """The key's 32 bytes; of several processes that find none, one makes it and all use that one."""
         found = self.find()
@@ -104,12 +113,12 @@ class SqlKeyStore:
     another name.
     """
 
-    def __init__(self, database: Path, readers: Readers, key: EncryptionKey, clock: Clock) -> None:
+    def __init__(self, database: Database, readers: Readers, key: EncryptionKey, clock: Clock) -> None:
         self._database = database
         self._readers = readers
         self._key = key
         self._clock = clock
-        self._sql = statements("sqlite", "keys")
+        self._sql = statements(database.dialect, "keys")
 
     def set(self, name: str, value: str, *, secret: bool = True) -> None:
         """Store ``value`` under ``name``, over any earlier one.
@@ -122,13 +131,11 @@ class SqlKeyStore:
             raise BadData(f"key name {name!r}: use letters, digits, '_' and '-' only")
         if secret and not value:
             raise BadData(f"key '{name}': a secret can't be empty; use `quaero keys delete {name}` to remove it")
-        sealed: str | bytes = value
-        version = None
+        row = {"name": name, "secret": int(secret), "value": value, "sealed": None, "key_version": None}
         if secret:
             key = self._key.get_or_create()
-            sealed, version = _seal(key, name, value), _version(key).hex()
-        row = {"name": name, "secret": int(secret), "value": sealed, "key_version": version, "now": self._clock.now()}
-        self._write("put", row)
+            row |= {"value": None, "sealed": _seal(key, name, value), "key_version": _version(key).hex()}
+        self._write("put", {**row, "now": self._clock.now()})
 
     def get(self, name: str) -> str:
         """The value.
@@ -146,8 +153,8 @@ class SqlKeyStore:
         row = self._readers.get().fetch_one(self._sql["find"], {"name": name})
         if row is None:
             return None
-        secret, value = row
-        return self._open(name, value) if secret else str(value)
+        secret, value, sealed = row
+        return self._open(name, sealed) if secret else str(value)
 
     def delete(self, name: str) -> None:
         """Forget a key; raises NotFound where there is none."""
@@ -165,7 +172,7 @@ class SqlKeyStore:
         return bool(row[0])
 
     def _write(self, statement: str, params: Mapping[str, object]) -> int:
-        db = Connection(self._database)
+        db = self._database.connect()
         try:
             with db.transaction():
                 return db.run(self._sql[statement], params)

@@ -7,29 +7,22 @@ collector; a search skips chunks by level and job and is finished inside SQLite.
 from __future__ import annotations
 
 import os
-import re
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from quaero.model.log import LogEntry, LogLevel, LogPage
+from quaero.model.log import LogLevel, LogPage
 from quaero.ports.storage import LogGroup
-from quaero.queue.log_lines import entry
+from quaero.storage import log_rows
 from quaero.storage.migrate import migrate
 from quaero.storage.sqlite import Connection, make_private_folder
 from quaero.storage.statements import statements
 
-CHUNK_LINES = 500
-"""Longer groups are cut: a page of a few lines should not have to parse a megabyte."""
 OPEN_WRITERS = 3
 IDLE_READERS = 4
-MAX_PAGE = 10_000
-_MAX_INT = 2**63 - 1
-_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
-_ESCAPED = re.compile(r'["\\\x00-\x1f\x7f]')
 
 
 class SqlLogStore:
@@ -56,17 +49,15 @@ class SqlLogStore:
         Every day is a transaction of its own. After an error the same groups may be given again: those that are
         committed already are not written twice.
         """
+        groups = list(groups)
         days: dict[str, list[LogGroup]] = {}
-        for group in groups:
-            days.setdefault(group.step.log_day, []).append(group)
-        last_seqs: dict[int, int] = {}
         with self._writing:
-            for day, todays in days.items():
-                self._append_day(day, [group for group in todays if not group.first_seq])
-                for group in todays:
-                    last = group.first_seq + len(group.rows) - 1
-                    last_seqs[group.step.manager_id] = max(last, last_seqs.get(group.step.manager_id, 0))
-        return last_seqs
+            for group in groups:
+                if not group.first_seq:
+                    days.setdefault(group.step.log_day, []).append(group)
+            for day, waiting in days.items():
+                self._append_day(day, waiting)
+        return log_rows.last_seqs(groups)
 
     def query(
         self,
@@ -87,25 +78,16 @@ class SqlLogStore:
         The cursor ``next`` is the ``after`` (descending: ``before``) of the following page. A run whose file is gone
         has no lines; ``has_day`` tells the two apart.
         """
-        limit = max(1, min(limit, MAX_PAGE))
-        params = {
-            **_filters(manager_id, step_id, job_id, min_level),
-            "after": 0 if after is None else min(max(after, 0), _MAX_INT - 1),
-            "before": _MAX_INT if before is None else min(before, _MAX_INT),
-            "text": _lower(text) if text else None,
-            "hint": _lower(text) if text and not _ESCAPED.search(text) else None,
-            "limit": limit + 1,
-        }
-        path = "run" if step_id is None else "step"
-        direction = "desc" if order == "desc" else "asc"
+        size = log_rows.page_size(limit)
+        params = log_rows.filters(manager_id, step_id, job_id, min_level)
+        params |= log_rows.bounds(after, before, text) | {"limit": size + 1}
         with self._reader(day) as db:
             if db is None:
                 return LogPage(items=[], next=None)
-            rows = db.fetch_all(self._sql[f"{path}_{direction}"], params)
+            rows = db.fetch_all(self._sql[log_rows.page_statement(step_id, order)], params)
             # Read behind the lines: a step's row is older than its first line.
             steps = db.fetch_all(self._sql["steps"], {"manager": manager_id}) if rows else []
-        items = _entries(manager_id, rows[:limit], steps)
-        return LogPage(items=items, next=items[-1].seq if len(rows) > limit else None)
+        return log_rows.page(manager_id, rows, steps, size)
 
     def count(
         self,
@@ -117,13 +99,10 @@ class SqlLogStore:
         min_level: LogLevel | None = None,
     ) -> int:
         """How many lines there are; of a whole run or step from its counter row."""
-        path = "run" if step_id is None else "step"
-        if job_id is None and not (min_level and min_level.rank):
-            name = "last_seq" if step_id is None else "last_line"
-        else:
-            name = f"count_{path}"
+        name = log_rows.count_statement(step_id, job_id, min_level)
+        params = log_rows.filters(manager_id, step_id, job_id, min_level)
         with self._reader(day) as db:
-            found = db.fetch_value(self._sql[name], _filters(manager_id, step_id, job_id, min_level)) if db else None
+            found = db.fetch_value(self._sql[name], params) if db else None
         return int(found or 0)
 
     def last_seq(self, manager_id: int, *, day: str) -> int:
@@ -133,7 +112,7 @@ class SqlLogStore:
     def days(self) -> list[str]:
         """The days that have a file, oldest first."""
         found = (path.stem for path in self.folder.glob("*.db"))
-        return sorted(day for day in found if _DAY.fullmatch(day))
+        return sorted(day for day in found if log_rows.is_day(day))
 
     def has_day(self, day: str) -> bool:
         return self._path(day).exists()
@@ -170,13 +149,9 @@ class SqlLogStore:
             self._readers.clear()
 
     def _path(self, day: str) -> Path:
-        if not _DAY.fullmatch(day):
-            raise ValueError(f"not a day (YYYY-MM-DD): {day!r}")
-        return self.folder / f"{day}.db"
+        return self.folder / f"{log_rows.checked_day(day)}.db"
 
     def _append_day(self, day: str, groups: Sequence[LogGroup]) -> None:
-        if not groups:
-            return
         db = self._writer(day)
         with db.transaction():
             firsts = [self._insert(db, group) for group in groups]
@@ -190,11 +165,9 @@ class SqlLogStore:
         first_seq = int(db.fetch_value(self._sql["take_seqs"], key)) - count + 1
         first_line = int(db.fetch_value(self._sql["take_lines"], key | names)) - count + 1
         bounds = {"max_level": group.max_level, "min_job": group.min_job, "max_job": group.max_job}
-        for start in range(0, count, CHUNK_LINES):
-            rows = group.rows[start : start + CHUNK_LINES]
+        for start, body in log_rows.chunks(group):
             place = {"first_seq": first_seq + start, "first_line": first_line + start}
-            body = (b"[" + b",".join(rows) + b"]").decode()
-            db.execute(self._sql["insert_chunk"], key | place | bounds | {"body": body})
+            db.run(self._sql["insert_chunk"], key | place | bounds | {"body": body})
         return first_seq, first_line
 
     def _writer(self, day: str) -> Connection:
@@ -209,7 +182,7 @@ class SqlLogStore:
                 _create(path)
             opened = _Opened(Connection(path), path)
             migrate(opened.db, "logs")
-            opened.db.execute(self._sql["small_cache"])
+            opened.db.run(self._sql["small_cache"])
         self._writers[day] = opened
         while len(self._writers) > OPEN_WRITERS:
             self._close(self._writers.popitem(last=False)[1])
@@ -226,7 +199,7 @@ class SqlLogStore:
                 yield None
                 return
             opened = _Opened(Connection(path, read_only=True), path)
-            opened.db.execute(self._sql["small_cache"])
+            opened.db.run(self._sql["small_cache"])
         with ExitStack() as stack:
             stack.callback(self._give_back, day, opened)
             yield opened.db
@@ -291,41 +264,3 @@ def _create(path: Path) -> None:
     with suppress(OSError):
         path.hardlink_to(draft)
     draft.unlink()
-
-
-def _filters(
-    manager_id: int, step_id: int | None, job_id: int | None, min_level: LogLevel | None
-) -> dict[str, int | None]:
-    """Job ids start at 1: the widest range stands for all jobs."""
-    return {
-        "manager": manager_id,
-        "step": step_id,
-        "level": min_level.rank if min_level else 0,
-        "job_from": job_id or 0,
-        "job_to": job_id or _MAX_INT,
-    }
-
-
-def _entries(manager_id: int, rows: Sequence[tuple[Any, ...]], steps: Sequence[tuple[Any, ...]]) -> list[LogEntry]:
-    names = {step_id: (step_name, worker_type) for step_id, step_name, worker_type in steps}
-    found = []
-    for seq, line, step_id, row in rows:
-        step_name, worker_type = names[step_id]
-        found.append(
-            entry(
-                row,
-                seq=seq,
-                line=line,
-                manager_id=manager_id,
-                step_id=step_id,
-                step_name=step_name,
-                worker_type=worker_type,
-            )
-        )
-    return found
-
-
-def _lower(text: str) -> str:
-    """As SQLite's lower(): ASCII only; without what UTF-8 can't hold."""
-    text = text.encode("utf-8", "replace").decode()
-    return "".join(letter.lower() if letter.isascii() else letter for letter in text)

@@ -17,8 +17,7 @@ from typing import Any
 import apsw
 
 from quaero.errors import StoreUnavailable
-
-Row = tuple[Any, ...]
+from quaero.storage.database import NO_PARAMS, Dialect, Row
 
 BUSY_TIMEOUT_S = 30.0
 BUSY_NAP_S = 0.0003
@@ -30,6 +29,8 @@ _NETWORK = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph
 
 class Connection:
     """One apsw connection with our pragmas and our errors. Not for use by two threads at once."""
+
+    dialect: Dialect = "sqlite"
 
     def __init__(self, path: Path, *, read_only: bool = False, synchronous: str = "FULL") -> None:
         self.path = path
@@ -62,32 +63,29 @@ class Connection:
             else:
                 return
 
-    def execute(self, sql: str, params: Mapping[str, Any] | tuple[Any, ...] = ()) -> apsw.Cursor:
-        self.statements += 1
-        try:
-            return self._db.execute(sql, params)
-        except apsw.Error as error:
-            raise _translation(self.path, error) from error
+    @property
+    def place(self) -> str:
+        return str(self.path)
 
-    def fetch_all(self, sql: str, params: Mapping[str, Any] | tuple[Any, ...] = ()) -> list[Row]:
+    def fetch_all(self, sql: str, params: Mapping[str, Any] = NO_PARAMS) -> list[Row]:
         self.statements += 1
         try:
             return self._db.execute(sql, params).fetchall()
         except apsw.Error as error:
             raise _translation(self.path, error) from error
 
-    def fetch_one(self, sql: str, params: Mapping[str, Any] | tuple[Any, ...] = ()) -> Row | None:
+    def fetch_one(self, sql: str, params: Mapping[str, Any] = NO_PARAMS) -> Row | None:
         rows = self.fetch_all(sql, params)
         return rows[0] if rows else None
 
-    def fetch_value(self, sql: str, params: Mapping[str, Any] | tuple[Any, ...] = ()) -> Any:
+    def fetch_value(self, sql: str, params: Mapping[str, Any] = NO_PARAMS) -> Any:
         """The first column of the first row, or None."""
         row = self.fetch_one(sql, params)
         return None if row is None else row[0]
 
-    def run(self, sql: str, params: Mapping[str, Any] | tuple[Any, ...] = ()) -> int:
+    def run(self, sql: str, params: Mapping[str, Any] = NO_PARAMS) -> int:
         """Rows that the statement changed."""
-        self.execute(sql, params)
+        self._execute(sql, params)
         return int(self._db.changes())
 
     def script(self, sql: str) -> None:
@@ -98,10 +96,10 @@ class Connection:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """An immediate (writing) transaction: committed at the end, rolled back on any error."""
-        self.execute("BEGIN IMMEDIATE")
+        self._execute("BEGIN IMMEDIATE")
         try:
             yield
-            self.execute("COMMIT")
+            self._execute("COMMIT")
         except BaseException:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
@@ -113,6 +111,18 @@ class Connection:
         with translated(self.path), self._db:
             yield
 
+    def _execute(self, sql: str, params: Mapping[str, Any] = NO_PARAMS) -> None:
+        self.statements += 1
+        try:
+            self._db.execute(sql, params)
+        except apsw.Error as error:
+            raise _translation(self.path, error) from error
+
+    @property
+    def now(self) -> int:
+        """A file has no clock of its own."""
+        return time.time_ns() // 1000
+
     def data_version(self) -> int:
         """Changes when another connection has committed."""
         return int(self._db.pragma("data_version"))
@@ -121,8 +131,30 @@ class Connection:
         self._db.close()
 
 
+class SqliteDatabase:
+    """See :class:`quaero.storage.database.Database`."""
+
+    dialect: Dialect = "sqlite"
+
+    def __init__(self, path: Path, *, synchronous: str = "FULL") -> None:
+        self.path = path
+        self._synchronous = synchronous
+
+    @property
+    def place(self) -> str:
+        return str(self.path)
+
+    def connect(self) -> Connection:
+        return Connection(self.path, synchronous=self._synchronous)
+
+    def readers(self) -> Readers:
+        return Readers(self.path)
+
+
 class Readers:
     """A read-only connection per thread, opened when first asked for."""
+
+    dialect: Dialect = "sqlite"
 
     def __init__(self, path: Path) -> None:
         self._path = path

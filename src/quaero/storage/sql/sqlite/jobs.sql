@@ -3,7 +3,7 @@
 -- why every name is qualified.
 
 -- name: take_numbers
-UPDATE sequences SET next = next + :count WHERE name = :name RETURNING next - :count;
+UPDATE sequences SET next = next + :count WHERE name = 'job' RETURNING next - :count;
 
 -- name: find_revision
 SELECT revision FROM definitions WHERE id = :id AND hash = :hash;
@@ -34,9 +34,9 @@ SELECT :first + j.key, 1, j.value ->> 0, j.value ->> 0, j.value ->> 1, j.value -
   FROM jsonb_each(:rows) AS j;
 
 -- name: add_steps
-INSERT INTO steps (id, manager_id, root_id, position, name, worker_type, has_runs, priority, sealed)
+INSERT INTO steps (id, manager_id, root_id, position, name, worker_type, has_runs, priority, sealed, needs)
 SELECT :first + j.key, j.value ->> 0, j.value ->> 1, j.value ->> 2, j.value ->> 3, j.value ->> 4, j.value ->> 5,
-       j.value ->> 6, j.value ->> 7
+       j.value ->> 6, j.value ->> 7, j.value ->> 8
   FROM jsonb_each(:rows) AS j;
 
 -- name: run
@@ -70,7 +70,7 @@ SELECT r.id FROM steps AS s JOIN runs AS r ON r.parent_step = s.id WHERE s.manag
 SELECT s.id, s.manager_id, s.root_id, s.position, s.name, s.worker_type, s.has_runs, j.status, j.reason, j.has_errors,
        j.attempt, j.failures, j.claimed_by, j.available_at, s.sealed, s.stop_reason, s.deadline, j.started_at, s.total,
        s.pending, s.waiting, s.running, s.completed, s.failed, s.cancelled, s.skipped, s.retried, s.document_count,
-       s.warning_count, s.message, s.cache_key
+       s.warning_count, s.message, s.cache_key, s.waits_for
   FROM steps AS s JOIN jobs AS j ON j.id = s.id
  WHERE s.manager_id = :run_id
  ORDER BY s.position;
@@ -79,7 +79,7 @@ SELECT s.id, s.manager_id, s.root_id, s.position, s.name, s.worker_type, s.has_r
 SELECT s.id, s.manager_id, s.root_id, s.position, s.name, s.worker_type, s.has_runs, j.status, j.reason, j.has_errors,
        j.attempt, j.failures, j.claimed_by, j.available_at, s.sealed, s.stop_reason, s.deadline, j.started_at, s.total,
        s.pending, s.waiting, s.running, s.completed, s.failed, s.cancelled, s.skipped, s.retried, s.document_count,
-       s.warning_count, s.message, s.cache_key
+       s.warning_count, s.message, s.cache_key, s.waits_for
   FROM steps AS s JOIN jobs AS j ON j.id = s.id
  WHERE s.id = :id;
 
@@ -96,7 +96,8 @@ UPDATE runs
 UPDATE steps
    SET sealed = coalesce(:sealed, sealed), stop_reason = coalesce(stop_reason, :stop_reason),
        deadline = CASE WHEN :deadline = 0 THEN NULL ELSE coalesce(:deadline, deadline) END,
-       plan_hash = coalesce(:plan_hash, plan_hash), cache_key = coalesce(:cache_key, cache_key), message = coalesce(:message, message),
+       plan_hash = coalesce(:plan_hash, plan_hash), cache_key = coalesce(:cache_key, cache_key),
+       message = coalesce(:message, message), waits_for = coalesce(:waits_for, waits_for),
        warning_count = warning_count + coalesce(:warnings, 0),
        document_count = document_count + coalesce(:documents, 0)
  WHERE id = :id;
@@ -125,11 +126,12 @@ SELECT :first + j.key, 2, :manager_id, :step_id, j.value, 0, :priority, :now, :n
   FROM jsonb_each(:rows) AS j;
 
 -- name: add_children_with
--- As add_children, with what a payload may say for itself: [key, priority, limit key, dedup key, depth, spawned by].
+-- As add_children, with what a payload may say for itself: [key, priority, limit key, dedup key, depth, spawned by,
+-- needs].
 INSERT OR IGNORE INTO jobs (id, kind, manager_id, parent_id, child_key, status, priority, available_at, created_at,
-                            limit_key, dedup_key, depth, spawned_by)
+                            limit_key, dedup_key, depth, spawned_by, needs)
 SELECT :first + j.key, 2, :manager_id, :step_id, j.value ->> 0, 0, j.value ->> 1, :now, :now,
-       j.value ->> 2, j.value ->> 3, j.value ->> 4, j.value ->> 5
+       j.value ->> 2, j.value ->> 3, j.value ->> 4, j.value ->> 5, j.value ->> 6
   FROM jsonb_each(:rows) AS j;
 
 -- name: add_payloads
@@ -147,10 +149,10 @@ SELECT count(*) FROM jobs INDEXED BY jobs_failed
 
 -- name: copy_failed_children
 -- One that is open elsewhere under the same dedup key is left out.
-INSERT OR IGNORE INTO jobs (id, kind, manager_id, parent_id, child_key, status, priority, available_at, created_at, limit_key,
-                  dedup_key, depth)
+INSERT OR IGNORE INTO jobs (id, kind, manager_id, parent_id, child_key, status, priority, available_at, created_at,
+                            limit_key, dedup_key, depth, needs)
 SELECT :first + row_number() OVER (ORDER BY f.id) - 1, 2, :new_run, :new_step, f.child_key, 0, f.priority, :now, :now,
-       f.limit_key, f.dedup_key, f.depth
+       f.limit_key, f.dedup_key, f.depth, f.needs
   FROM jobs AS f INDEXED BY jobs_failed
  WHERE f.manager_id = :old_run AND f.status = 4 AND f.kind = 2 AND f.parent_id = :old_step;
 
@@ -245,12 +247,22 @@ SELECT min(due) FROM (
 -- name: look
 -- One statement for all there is to know before a claim. The lanes: steps with ready jobs of the worker types that
 -- this process can run, best priority first, then whose turn it is. A paused or stopped run is skipped here, so that
--- pausing and cancelling are one row each.
-SELECT (SELECT json_group_array(json_array(l.id, l.manager_id, l.priority, l.ready, l.has_suspect, l.turn))
-          FROM (SELECT s.id, s.manager_id, s.turn, s.pending - s.waiting AS ready,
-                       coalesce((SELECT t.priority FROM jobs AS t INDEXED BY jobs_ready
-                                  WHERE t.parent_id = s.id AND t.kind = 2 AND t.status = 0 AND t.rescues < 2
-                                  ORDER BY t.priority DESC LIMIT 1), s.priority) AS priority,
+-- pausing and cancelling are one row each; so is a step that needs what this process lacks, or all of whose ready jobs
+-- do.
+SELECT (SELECT json_group_array(json_array(l.id, l.manager_id, coalesce(max(l.plain, l.needing), l.plain, l.needing,
+                                           l.priority), l.ready, l.has_suspect, l.turn, l.has_needing))
+          FROM (SELECT s.id, s.manager_id, s.turn, s.pending - s.waiting AS ready, s.priority,
+                       (SELECT t.priority FROM jobs AS t INDEXED BY jobs_ready
+                         WHERE t.parent_id = s.id AND t.kind = 2 AND t.status = 0 AND t.rescues < 2 AND t.needs = ''
+                         ORDER BY t.priority DESC LIMIT 1) AS plain,
+                       (SELECT max((SELECT n.priority FROM jobs AS n INDEXED BY jobs_needing
+                                     WHERE n.parent_id = s.id AND n.kind = 2 AND n.status = 0 AND n.rescues < 2
+                                       AND n.needs = c.value AND n.needs > ''
+                                     ORDER BY n.priority DESC LIMIT 1))
+                          FROM jsonb_each(:capabilities) AS c) AS needing,
+                       EXISTS (SELECT 1 FROM jobs AS n INDEXED BY jobs_needing
+                                WHERE n.parent_id = s.id AND n.kind = 2 AND n.status = 0 AND n.rescues < 2
+                                  AND n.needs > '') AS has_needing,
                        EXISTS (SELECT 1 FROM jobs AS c INDEXED BY jobs_suspect
                                 WHERE c.parent_id = s.id AND c.status = 0 AND c.kind = 2 AND c.rescues >= 2)
                          AS has_suspect
@@ -260,6 +272,10 @@ SELECT (SELECT json_group_array(json_array(l.id, l.manager_id, l.priority, l.rea
                    AND (:roots IS NULL OR s.root_id IN (SELECT j.value FROM jsonb_each(:roots) AS j))
                    AND s.worker_type IN (SELECT j.value FROM jsonb_each(:types) AS j)
                    AND s.id NOT IN (SELECT j.value FROM jsonb_each(:skip) AS j)
+                   AND (s.needs IS NULL
+                        OR NOT EXISTS (SELECT 1 FROM jsonb_each(s.needs) AS j
+                                        WHERE j.value NOT IN (SELECT c.value FROM jsonb_each(:capabilities) AS c)))
+                   AND (plain IS NOT NULL OR needing IS NOT NULL OR has_suspect OR NOT has_needing)
                  ORDER BY s.priority DESC, s.turn
                  LIMIT 64) AS l),
        EXISTS (SELECT 1 FROM jobs AS p INDEXED BY jobs_plannable WHERE p.status = 0 AND p.kind = 1);
@@ -269,15 +285,27 @@ SELECT (SELECT json_group_array(json_array(l.id, l.manager_id, l.priority, l.rea
 SELECT json_group_array(json_array(r.id, r.attempt + 1, r.failures, r.depth, r.priority, r.limit_key,
                                    r.rescues >= 2, io.payload))
   FROM (SELECT id, attempt, failures, depth, priority, limit_key, rescues FROM jobs INDEXED BY jobs_ready
-         WHERE parent_id = :step_id AND kind = 2 AND status = 0 AND rescues < 2 AND priority >= :floor
+         WHERE parent_id = :step_id AND kind = 2 AND status = 0 AND rescues < 2 AND needs = '' AND priority >= :floor
+         ORDER BY priority DESC, available_at, id LIMIT :limit) AS r
+  JOIN job_io AS io ON io.id = r.id;
+
+-- name: peek_needing_jobs
+-- As peek_jobs: those that need one capability.
+SELECT json_group_array(json_array(r.id, r.attempt + 1, r.failures, r.depth, r.priority, r.limit_key,
+                                   r.rescues >= 2, io.payload))
+  FROM (SELECT id, attempt, failures, depth, priority, limit_key, rescues FROM jobs INDEXED BY jobs_needing
+         WHERE parent_id = :step_id AND kind = 2 AND status = 0 AND rescues < 2 AND needs = :needs AND needs > ''
+           AND priority >= :floor
          ORDER BY priority DESC, available_at, id LIMIT :limit) AS r
   JOIN job_io AS io ON io.id = r.id;
 
 -- name: peek_keyed_jobs
+-- As peek_jobs: those with one limit key that need one capability, or (empty) none.
 SELECT json_group_array(json_array(r.id, r.attempt + 1, r.failures, r.depth, r.priority, r.limit_key,
                                    r.rescues >= 2, io.payload))
   FROM (SELECT id, attempt, failures, depth, priority, limit_key, rescues FROM jobs INDEXED BY jobs_keyed
-         WHERE parent_id = :step_id AND limit_key = :limit_key AND status = 0 AND rescues < 2 AND priority >= :floor
+         WHERE parent_id = :step_id AND limit_key = :limit_key AND status = 0 AND rescues < 2 AND needs = :needs
+           AND priority >= :floor
          ORDER BY priority DESC, available_at, id LIMIT :limit) AS r
   JOIN job_io AS io ON io.id = r.id;
 
@@ -288,6 +316,7 @@ SELECT json_group_array(json_array(r.id, r.attempt + 1, r.failures, r.depth, r.p
   FROM (SELECT id, attempt, failures, depth, priority, limit_key, rescues FROM jobs INDEXED BY jobs_suspect
          WHERE parent_id = :step_id AND kind = 2 AND status = 0 AND rescues >= 2
            AND (:limit_key IS NULL OR limit_key = :limit_key)
+           AND (needs = '' OR needs IN (SELECT c.value FROM jsonb_each(:capabilities) AS c))
          ORDER BY id LIMIT 1) AS r
   JOIN job_io AS io ON io.id = r.id;
 
@@ -304,6 +333,9 @@ SELECT p.id, p.attempt + 1, p.failures, p.manager_id
  WHERE p.status = 0 AND p.kind = 1 AND r.paused_at IS NULL AND r.stop_reason IS NULL AND s.stop_reason IS NULL
    AND (:roots IS NULL OR s.root_id IN (SELECT j.value FROM jsonb_each(:roots) AS j))
    AND s.worker_type IN (SELECT j.value FROM jsonb_each(:types) AS j)
+   AND (s.needs IS NULL
+        OR NOT EXISTS (SELECT 1 FROM jsonb_each(s.needs) AS j
+                        WHERE j.value NOT IN (SELECT c.value FROM jsonb_each(:capabilities) AS c)))
  ORDER BY p.priority DESC, p.available_at, p.id
  LIMIT :limit;
 
@@ -334,12 +366,15 @@ UPDATE limiters SET in_use = max(0, in_use - (j.value ->> 2))
 
 -- name: sweep_candidates
 -- Children after a cursor, in id order: one pass over a step however many are already done.
-SELECT c.id, c.status FROM jobs AS c INDEXED BY jobs_children
+SELECT c.id FROM jobs AS c INDEXED BY jobs_children
  WHERE c.parent_id = :step_id AND c.id > :after ORDER BY c.id LIMIT :limit;
+
+-- name: pending_of
+SELECT j.id, j.status FROM jsonb_each(:rows) AS r JOIN jobs AS j ON j.id = r.value WHERE j.status < 2;
 
 -- name: cancel_children
 UPDATE jobs SET status = 5, reason = :reason, finished_at = :now
- WHERE id IN (SELECT j.value FROM jsonb_each(:rows) AS j) AND status < 2;
+ WHERE id IN (SELECT j.value FROM jsonb_each(:rows) AS j);
 
 -- name: due_runs
 SELECT r.id FROM runs AS r INDEXED BY runs_deadline WHERE r.deadline IS NOT NULL AND r.deadline <= :now;
@@ -349,23 +384,84 @@ SELECT s.id FROM steps AS s INDEXED BY steps_deadline WHERE s.deadline IS NOT NU
 
 -- name: add_process
 INSERT INTO processes (host, boot_id, pid_space, pid, pid_started, version, slots, capabilities, port, draining,
-                       lease_until, started_at)
+                       lease_until, started_at, protocol, key_version, renewed_at)
 VALUES (:host, :boot_id, :pid_space, :pid, :pid_started, :version, :slots, :capabilities, :port, :draining,
-        :lease_until, :started_at)
+        :lease_until, :started_at, :protocol, :key_version, :renewed_at)
 RETURNING id;
 
 -- name: renew
 -- One statement for the renewal and the look at the others: there are few, and an idle process has few statements.
 UPDATE processes
    SET lease_until = CASE WHEN id = :id THEN :lease_until ELSE lease_until END,
-       draining = CASE WHEN id = :id THEN :draining ELSE draining END
+       draining = CASE WHEN id = :id THEN :draining ELSE draining END,
+       capabilities = CASE WHEN id = :id THEN :capabilities ELSE capabilities END,
+       key_version = CASE WHEN id = :id THEN :key_version ELSE key_version END,
+       renewed_at = CASE WHEN id = :id THEN :renewed_at ELSE renewed_at END
  WHERE EXISTS (SELECT 1 FROM processes AS p WHERE p.id = :id)
 RETURNING id, host, boot_id, pid_space, pid, pid_started, version, slots, capabilities, port, draining, lease_until,
-          started_at;
+          started_at, protocol, key_version, renewed_at;
+
+-- name: notice
+-- What a node must know at each sign of life: the schema, whether a secret was sealed with another key than its own,
+-- who leads by which term and still has a lease, and whether a step or job needs something of a node.
+SELECT (SELECT max(m.number) FROM migrations AS m),
+       EXISTS (SELECT 1 FROM keys AS k WHERE k.key_version IS NOT NULL AND k.key_version <> :key_version),
+       coalesce(l.holder, 0), coalesce(l.term, 0),
+       EXISTS (SELECT 1 FROM processes AS p WHERE p.id = l.holder AND p.lease_until > :now),
+       EXISTS (SELECT 1 FROM steps AS s INDEXED BY steps_lane WHERE s.pending > s.waiting AND s.needs IS NOT NULL)
+       OR EXISTS (SELECT 1 FROM jobs AS p INDEXED BY jobs_plannable CROSS JOIN steps AS s ON s.id = p.id
+                   WHERE p.status = 0 AND p.kind = 1 AND s.needs IS NOT NULL)
+       OR EXISTS (SELECT 1 FROM jobs AS n INDEXED BY jobs_needing
+                   WHERE n.status = 0 AND n.kind = 2 AND n.rescues < 2 AND n.needs > '')
+       OR EXISTS (SELECT 1 FROM steps AS s INDEXED BY steps_waiting_for WHERE s.waits_for > '')
+  FROM (SELECT :name AS name) AS asked LEFT JOIN leaders AS l ON l.name = asked.name;
+
+-- name: wanting
+-- Steps with what they or their ready jobs need, and what was told of that; NULL where nothing is needed any more.
+WITH RECURSIVE needing (step_id, needs) AS (
+  SELECT s.id, (SELECT min(j.needs) FROM jobs AS j INDEXED BY jobs_needing
+                 WHERE j.parent_id = s.id AND j.status = 0 AND j.kind = 2 AND j.rescues < 2 AND j.needs > '')
+    FROM steps AS s INDEXED BY steps_lane WHERE s.pending > s.waiting
+  UNION ALL
+  SELECT n.step_id, (SELECT min(j.needs) FROM jobs AS j INDEXED BY jobs_needing
+                      WHERE j.parent_id = n.step_id AND j.status = 0 AND j.kind = 2 AND j.rescues < 2
+                        AND j.needs > n.needs AND j.needs > '')
+    FROM needing AS n WHERE n.needs IS NOT NULL
+), wanted (step_id, needs) AS (
+  SELECT n.step_id, json_array(n.needs) FROM needing AS n WHERE n.needs IS NOT NULL
+  UNION ALL
+  SELECT s.id, s.needs FROM steps AS s INDEXED BY steps_lane WHERE s.pending > s.waiting AND s.needs IS NOT NULL
+  UNION ALL
+  SELECT s.id, s.needs FROM jobs AS p INDEXED BY jobs_plannable CROSS JOIN steps AS s ON s.id = p.id
+   WHERE p.status = 0 AND p.kind = 1 AND s.needs IS NOT NULL
+  UNION ALL
+  SELECT s.id, NULL FROM steps AS s INDEXED BY steps_waiting_for WHERE s.waits_for > ''
+)
+SELECT w.step_id, w.needs, s.waits_for
+  FROM wanted AS w JOIN steps AS s ON s.id = w.step_id JOIN runs AS r ON r.id = s.manager_id
+ WHERE w.needs IS NULL OR (s.stop_reason IS NULL AND r.stop_reason IS NULL AND r.paused_at IS NULL)
+ ORDER BY w.step_id;
+
+-- name: lead
+-- A compare-and-set: whoever saw this term in the hands of a holder that is gone.
+INSERT INTO leaders (name, holder, term) VALUES (:name, :holder, 1)
+ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, term = leaders.term + 1 WHERE leaders.term = :term
+RETURNING term;
+
+-- name: leads
+-- Until the commit nobody takes it over.
+SELECT 1 FROM leaders AS l WHERE l.name = :name AND l.holder = :holder AND l.term = :term;
+
+-- name: leader
+SELECT l.holder FROM leaders AS l WHERE l.name = :name;
+
+-- name: secret_keys
+-- Which of these names are stored as secrets.
+SELECT k.name FROM jsonb_each(:rows) AS j JOIN keys AS k ON k.name = j.value WHERE k.key_version IS NOT NULL;
 
 -- name: processes
 SELECT id, host, boot_id, pid_space, pid, pid_started, version, slots, capabilities, port, draining, lease_until,
-       started_at
+       started_at, protocol, key_version, renewed_at
   FROM processes ORDER BY id;
 
 -- name: remove_process

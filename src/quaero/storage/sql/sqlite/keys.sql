@@ -2,16 +2,16 @@
 
 -- name: put
 INSERT INTO keys (name, secret, value, key_version, created_at, updated_at)
-VALUES (:name, :secret, :value, :key_version, :now, :now)
+VALUES (:name, :secret, coalesce(:sealed, :value), :key_version, :now, :now)
 ON CONFLICT (name) DO UPDATE
    SET secret = excluded.secret, value = excluded.value, key_version = excluded.key_version,
        updated_at = excluded.updated_at;
 
 -- name: find
-SELECT secret, value FROM keys WHERE name = :name;
+SELECT k.secret, iif(k.secret, NULL, k.value), iif(k.secret, k.value, NULL) FROM keys AS k WHERE k.name = :name;
 
 -- name: delete
 DELETE FROM keys WHERE name = :name;
 
 -- name: names
-SELECT name, secret FROM keys ORDER BY name;
+SELECT k.name, k.secret FROM keys AS k ORDER BY k.name;
