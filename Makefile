@@ -37,6 +37,7 @@ check: setup
 
 bench: setup
 	@$(BIN)/python benchmarks/engine.py --backend sqlite
+	@$(BIN)/python benchmarks/engine.py --backend postgres
 
 soak: setup
 	@$(BIN)/pytest tests -m soak --timeout=0

@@ -432,7 +432,9 @@ class Lab:
         return self.store.readers.get().fetch_all(sql, params)
 
     def slots_in_use(self) -> dict[tuple[str, str], int]:
-        return {(row[0], row[1]): row[2] for row in self.rows("SELECT name, key, in_use FROM limiters WHERE in_use > 0")}
+        return {
+            (row[0], row[1]): row[2] for row in self.rows("SELECT name, key, in_use FROM limiters WHERE in_use > 0")
+        }
 
     def check(self) -> None:
         """What holds after every turn, whatever happened."""

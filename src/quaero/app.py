@@ -164,6 +164,14 @@ class App:
         self.backend = open_backend(config, self.clock)
         self.store = self.backend.store
         self.logs = self.backend.logs
+        try:
+            self._compose(config)
+        except BaseException:
+            self.logs.close()
+            self.store.close()
+            raise
+
+    def _compose(self, config: Config) -> None:
         self.documents = SqlDocumentStore(self.store.readers, canonical_source_type)
         self.encryption_key = EncryptionKey(config.data, os.environ)
         self.keys = SqlKeyStore(self.store.database, self.store.readers, self.encryption_key, self.clock)

@@ -19,7 +19,7 @@ def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
         yield site
         site.close()
         return
-    from tests.postgres import fresh_database, release_database  # noqa: PLC0415 - only these need the driver
+    from tests.postgres import fresh_database, release_database
 
     url = fresh_database()
     site = Site(tmp_path, url)

@@ -11,7 +11,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -229,9 +229,13 @@ class Site:
         """SIGSTOP between two transactions: stopped inside one, it would keep locks that the others wait for."""
         self._stop_when(node, self._is_between if self.url else self._is_free)
 
-    def stop_inside(self, node: Node) -> None:
-        """SIGSTOP in the middle of a transaction that has written something (PostgreSQL)."""
-        self._stop_when(node, lambda node: "idle in transaction" in self._sessions(node))
+    def stop_inside(self, node: Node, behind: str) -> None:
+        """SIGSTOP in the middle of a transaction, behind a statement that begins so (PostgreSQL)."""
+        sql = (
+            f"SELECT 1 FROM pg_stat_activity WHERE application_name = '{node.name}' "
+            f"AND state = 'idle in transaction' AND query LIKE '{behind}%'"
+        )
+        self._stop_when(node, lambda node: bool(self._sessions(node)) and bool(self.rows(sql)))
 
     def _stop_when(self, node: Node, is_there: Callable[[Node], bool]) -> None:
         def stopped() -> bool:
@@ -282,7 +286,7 @@ def own_site(server: OwnServer, root: Path) -> Iterator[Site]:
 
 @dataclass
 class Tally:
-    """What a chaos run did, and what it left. The last three must be 0."""
+    """What happened to some nodes, and what was left. The last three must be 0."""
 
     jobs: int = 0
     kills: int = 0
@@ -295,11 +299,9 @@ class Tally:
     lost: int = 0
     doubled: int = 0
     drift: int = 0
-    notes: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
-        figures = {name: value for name, value in vars(self).items() if name != "notes"}
-        return "\n".join([" ".join(f"{name} {value}" for name, value in figures.items()), *self.notes])
+        return ", ".join(f"{name} {value}" for name, value in vars(self).items())
 
 
 def check_all_done_once(site: Site, run_id: int, jobs: int, *, lines: int = 1) -> Tally:
@@ -354,9 +356,7 @@ def _check_documents(app: App, run_id: int, jobs: int, tally: Tally) -> None:
     assert app.store.get_job(run_id).document_count == jobs
 
 
-def _check_lines(
-    app: App, run_id: int, step_id: int, attempts: dict[int, int], lines: int, tally: Tally
-) -> None:
+def _check_lines(app: App, run_id: int, step_id: int, attempts: dict[int, int], lines: int, tally: Tally) -> None:
     """Numbered without a hole; of each job's last attempt every line is there, and none of any attempt twice."""
     entries = list(log_lines(app, run_id))
     assert [entry.seq for entry in entries] == list(range(1, len(entries) + 1))

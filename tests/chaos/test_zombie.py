@@ -9,6 +9,9 @@ from tests.waiting import wait_until
 
 SHORT = {"slots": 4, "lease_seconds": 2, "renew_seconds": 0.5, "drain_seconds": 2}
 
+LONG = {"slots": 4, "lease_seconds": 6, "renew_seconds": 0.5, "drain_seconds": 2}
+"""A lease longer than the server waits for a transaction that does nothing."""
+
 
 def is_carried_on_without(site: Site, run_id: int, zombie: Node, stopped: int) -> None:
     """Another process ends the run; then the stopped one wakes, and nothing it brings counts."""
@@ -42,9 +45,18 @@ def test_the_result_of_a_zombie_is_refused(site):
 
 def test_a_node_stopped_inside_a_transaction_keeps_its_locks_for_a_while_only(server, tmp_path):
     with own_site(server, tmp_path) as site:
-        run_id = site.submit(generated(12, lines=10, delay_ms=100))
-        zombie = site.node(host="elsewhere", **SHORT)
-        wait_until(lambda: site.running(run_id) > 0, 60)
-        site.stop_inside(zombie)
+        run_id = site.submit(generated(1_000, lines=1, delay_ms=20))
+        zombie, other = (site.node(host=host, **LONG) for host in ("here", "there"))
+        site.reaches(run_id, 50)
+        stopped = site.registered(zombie)
+        # The counters of the step, and with them the root of the run: nobody gets past that.
+        site.stop_inside(zombie, "UPDATE steps")
 
-        is_carried_on_without(site, run_id, zombie, site.registered(zombie))
+        site.ends(run_id)
+        zombie.signal(signal.SIGCONT)
+        site.until(lambda: site.registered(zombie) not in {0, stopped})
+
+        check_all_done_once(site, run_id, 1_000)
+        assert "idle for too long" in zombie.story or "connection was lost" in zombie.story
+        for node in (zombie, other):
+            node.leave()

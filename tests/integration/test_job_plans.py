@@ -82,7 +82,10 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
     "apply_counters": (rows(COUNTERS), "steps USING INTEGER PRIMARY KEY"),
     "raise_lanes": (rows(FIRST), "jobs USING INTEGER PRIMARY KEY"),
     "look": ({"roots": None, "types": '["work"]', "skip": "[]", "capabilities": "[]"}, "s USING INDEX steps_lane"),
-    "plannable": ({"roots": None, "types": '["work"]', "limit": 4, "capabilities": "[]"}, "p USING INDEX jobs_plannable"),
+    "plannable": (
+        {"roots": None, "types": '["work"]', "limit": 4, "capabilities": "[]"},
+        "p USING INDEX jobs_plannable",
+    ),
     "due_children": ({"now": NOW, "limit": 100}, "jobs USING INDEX jobs_due"),
     "make_ready": (rows(FIRST), "jobs USING INTEGER PRIMARY KEY"),
     "next_due": ({}, "jobs USING COVERING INDEX jobs_due"),

@@ -58,7 +58,7 @@ def _demonstrate() -> int:
         _print_contents(app, run_id, on)
         for query in SEARCHES:
             _print_search(app, query, on)
-        _print_next(run_id, on)
+        _print_next(app, run_id, on)
     return code
 
 
@@ -112,9 +112,10 @@ def _print_search(app: App, query: str, on: Console) -> None:
         on.print(Text("    ").append_text(highlighted(hit.snippet, in_colour=on.is_terminal)))
 
 
-def _print_next(run_id: int, on: Console) -> None:
+def _print_next(app: App, run_id: int, on: Console) -> None:
     quaero = f".venv/bin/quaero --data {DATA.name}"
-    on.print(f"\nThe data are in {DATA}. Try next:")
+    place = DATA if app.backend.is_alone else app.config.database
+    on.print(f"\nThe data are in {place}. Try next:")
     for command in (
         "make demo                          # again: only what has changed is read",
         f'{quaero} docs search "tag:category:test lease"',

@@ -14,5 +14,5 @@ def worker(*, session: Here) -> int:
 
     with session.app() as app:
         configure_service_log("info", masker=app.masker)
-        run_loop(work(app))
-    return exits.OK
+        is_well = run_loop(work(app))
+    return exits.OK if is_well else exits.FAILED

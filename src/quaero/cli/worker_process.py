@@ -5,27 +5,30 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from quaero.cli.output import say
 from quaero.cli.progress import line_of
+from quaero.errors import StoreUnavailable
 
 if TYPE_CHECKING:
     from quaero.app import App
 
 LOOK_EVERY_S: Final = 1.0
+LONGEST_LOOK_S: Final = 15.0
 
 
-async def work(app: App) -> None:
-    """Until SIGTERM, SIGINT or SIGHUP, or until the node finds that it may work no longer; then drain."""
+async def work(app: App) -> bool:
+    """Until a signal asks for the end, or the node finds that it may work no longer (False); then drain."""
     engine = app.engine()
     asked = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, _asked_to_end, asked, number)
     await engine.start()
-    say(f"process {engine.process_id} executes the runs in {app.config.data}; Ctrl-C ends it")
-    runs = OpenRuns(app)
+    say(f"process {engine.process_id} executes the runs in {app.config.database}; Ctrl-C ends it")
+    runs = OpenRuns(app, engine.changed)
     watching = asyncio.create_task(runs.watch())
     waiting = asyncio.create_task(asked.wait())
     retired = asyncio.create_task(engine.retired.wait())
@@ -40,6 +43,7 @@ async def work(app: App) -> None:
         say("stopping: what runs may finish, the rest is given back; asked again, it leaves at once")
         await engine.stop()
         runs.look()
+    return not engine.retired.is_set()
 
 
 def _asked_to_end(asked: asyncio.Event, number: signal.Signals) -> None:
@@ -52,18 +56,22 @@ def _asked_to_end(asked: asyncio.Event, number: signal.Signals) -> None:
 class OpenRuns:
     """Tells of runs that begin or end, whichever process works on them."""
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: App, changed: asyncio.Event) -> None:
         self._store = app.store
+        self._changed = changed
         self._known: set[int] = set()
-        self._version = -1
 
     async def watch(self) -> None:
+        """Looks when something may have changed, once a second at most; else now and then."""
         while True:
-            version = self._store.data_version()
-            if version != self._version:
-                self._version = version
-                self.look()
+            self._changed.clear()
+            try:
+                await asyncio.to_thread(self.look)
+            except StoreUnavailable:
+                self._changed.set()
             await asyncio.sleep(LOOK_EVERY_S)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), LONGEST_LOOK_S)
 
     def look(self) -> None:
         """One line per change since the last look."""

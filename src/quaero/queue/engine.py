@@ -161,6 +161,8 @@ class Engine:
         self._background: set[asyncio.Task[None]] = set()
         self._unchecked: set[int] = set()
         self._running_aside: set[asyncio.Future[Any]] = set()
+        self.changed = asyncio.Event()
+        """Runs may have begun or ended, here or elsewhere; for who watches them to clear."""
         self.process_id = 0
         self.capabilities: tuple[str, ...] = tuple(sorted(capabilities))
         self.term = 0
@@ -295,6 +297,7 @@ class Engine:
         """There may be something to claim."""
         self._pokes += 1
         self._is_dry = False
+        self.changed.set()
         self._look_s = FIRST_LOOK_S
         self.flush()
         self._check_waiting()
@@ -516,6 +519,7 @@ class Engine:
     def _closed(self, run_id: int) -> None:
         self._book.forget_run(run_id)
         self._collector.forget_run(run_id)
+        self.changed.set()
         for waiter in self._waiting_for.pop(run_id, []):
             if not waiter.done():
                 waiter.set_result(None)
@@ -714,15 +718,22 @@ class Engine:
         """The leader's: recount a few steps a minute, in a snapshot; mend what differs. Drop logs past their time."""
         while True:
             await asyncio.sleep(self._limits.audit_s * self._random.uniform(0.8, 1.2))
-            if not self.term:
-                continue
-            after = self._audit_cursor
-            suspected, self._audit_cursor = await self._aside(partial(self._store.drifting, after, AUDIT_STEPS))
-            by = partial(maintain, process_id=self.process_id, term=self.term, suspected=suspected)
-            if not await self.write(by, quiet=True):
-                continue
-            oldest = day_of(self._clock.now() - self._limits.log_retention_days * DAY_US)
-            await self._aside(partial(self._logs.drop_days_before, oldest, self._store.open_log_days()))
+            try:
+                if self.term:
+                    await self._maintain()
+            except StoreUnavailable as error:
+                log.warning("engine.upkeep_put_off", error=str(error))
+
+    async def _maintain(self) -> None:
+        after = self._audit_cursor
+        suspected, self._audit_cursor = await self._aside(partial(self._store.drifting, after, AUDIT_STEPS))
+        by = partial(maintain, process_id=self.process_id, term=self.term, suspected=suspected)
+        if await self.write(by, quiet=True):
+            await self._aside(self._drop_old_logs)
+
+    def _drop_old_logs(self) -> None:
+        oldest = day_of(self._clock.now() - self._limits.log_retention_days * DAY_US)
+        self._logs.drop_days_before(oldest, self._store.open_log_days())
 
     def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

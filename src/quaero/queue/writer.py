@@ -176,7 +176,8 @@ class Writer:
             for command, future in work.commands:
                 self._command(turn, command, future, answers, is_alone=is_alone)
             is_due = self._next_due is None or turn.now >= self._next_due
-            if is_due and (self._store.has_one_writer or not (work.done or work.ended or work.demand)):
+            is_due = is_due and (self._store.has_one_writer or not (work.done or work.ended))
+            if is_due:
                 enforce_deadlines(turn, self._jobs)
                 bring_due(turn)
                 self._next_due = 0
@@ -186,7 +187,10 @@ class Writer:
             if work.demand is not None:
                 if turn.touches_ready:
                     turn.settle(children_changed)
-                haul = claim(turn, self._allowed(work, turn), self._limits_of)
+                if self._store.has_one_writer or not (work.commands or is_due):
+                    haul = claim(turn, work.demand, self._limits_of)
+                else:
+                    haul = self._claim_of_locked(turn, work.demand)
                 self._dispatcher.steps_claimed(turn, haul.steps)
                 for step in haul.steps:
                     # Known from now on: the planner need not read.
@@ -216,12 +220,13 @@ class Writer:
             now=turn.now,
         )
 
-    def _allowed(self, work: Work, turn: Turn) -> Demand:
-        """After commands, on a server, only of what they have locked: a claim must not wait for other roots then."""
-        assert work.demand is not None  # noqa: S101 - asked for by the caller
-        if self._store.has_one_writer or not work.commands:
-            return work.demand
-        return msgspec.structs.replace(work.demand, roots=narrowed(work.demand.roots, turn.tx.locked_roots))
+    def _claim_of_locked(self, turn: Turn, demand: Demand) -> Haul:
+        """A claim must not wait for other roots than those that commands hold: of these only. The rest is asked for
+        again."""
+        roots = narrowed(demand.roots, turn.tx.locked_roots)
+        haul = claim(turn, msgspec.structs.replace(demand, roots=roots), self._limits_of) if roots else Haul()
+        haul.is_dry = False
+        return haul
 
     def _worth_telling(self, turn: Turn) -> list[Progress]:
         """Steps whose progress was last told long enough ago. Their end is an event of its own, with the counters."""

@@ -7,6 +7,7 @@ connections that write: every hot statement has its index, and a plan made while
 from __future__ import annotations
 
 import itertools
+import logging
 import os
 import re
 import socket
@@ -42,9 +43,10 @@ SET plan_cache_mode = force_generic_plan;
 SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_bitmapscan = off;
 SET jit = off;
 SET lock_timeout = '10s';
-SET idle_in_transaction_session_timeout = '15s';
+SET idle_in_transaction_session_timeout = '5s';
 """
-"""A process that is cut off in the middle of a transaction must not keep its locks from the others."""
+"""A process that is cut off in the middle of a transaction must not keep its locks from the others: not for as long as
+they could miss a renewal of their leases for it."""
 _READING = "SET default_transaction_read_only = on; SET statement_timeout = '60s'; SET jit = off;"
 _BEGIN = """
 BEGIN ISOLATION LEVEL READ COMMITTED;
@@ -53,6 +55,7 @@ SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, pg_current_xac
 _FATE = "SELECT pg_xact_status(%s::text::xid8)"
 
 _PARAMETER = re.compile(r"(?<![:\w]):([a-z_]\w*)")
+_JSON_PARAMETER = re.compile(r"(?<![:\w]):([a-z_]\w*)::jsonb?\b")
 _NUL_ESCAPE = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 
 
@@ -103,7 +106,7 @@ class PostgresConnection:
     def _execute(self, sql: str, params: Mapping[str, Any]) -> psycopg.Cursor[Row]:
         self.statements += 1
         with self._talking() as db:
-            return db.execute(placeholders(sql), _storable(params), prepare=True)
+            return db.execute(placeholders(sql), _storable(sql, params), prepare=True)
 
     @contextmanager
     def _talking(self) -> Iterator[psycopg.Connection[Row]]:
@@ -197,6 +200,9 @@ class PostgresConnection:
                 fate = self.fetch_value(_FATE.replace("%s", ":xid"), {"xid": xid})
             except StoreUnavailable:
                 fate = "in progress"
+            except psycopg.errors.InvalidParameterValue:
+                # Unknown: the server crashed before it had written anything of it to disk.
+                return False
             if fate != "in progress":
                 return bool(fate == "committed")
             time.sleep(NAP_S)
@@ -227,6 +233,8 @@ class PostgresConnection:
 
 
 _versions = itertools.count()
+# The pool tells of every attempt to connect; an outage is told of once, by those who need the store.
+logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)
 
 
 class PostgresReaders:
@@ -251,7 +259,7 @@ class PostgresReaders:
             try:
                 with self._opened().connection() as db, _watch.over(db, self._server.settings.answer_s):
                     self.statements += 1
-                    return db.execute(placeholders(sql), _storable(params)).fetchall()
+                    return db.execute(placeholders(sql), _storable(sql, params)).fetchall()
             except PoolTimeout as error:
                 raise self._server.pool_timeout(self._size) from error
             except psycopg.Error as error:
@@ -524,11 +532,17 @@ def placeholders(sql: str) -> str:
     return _PARAMETER.sub(r"%(\1)s", sql.replace("%", "%%"))
 
 
-def _storable(params: Mapping[str, Any]) -> Mapping[str, Any]:
-    """PostgreSQL's texts hold no NUL: the replacement character stands in for it, in JSON too."""
+@cache
+def _json_parameters(sql: str) -> frozenset[str]:
+    return frozenset(_JSON_PARAMETER.findall(sql))
+
+
+def _storable(sql: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
+    """PostgreSQL's texts hold no NUL: the replacement character stands in for it, in what is read as JSON too."""
     for name, value in params.items():
         if value.__class__ is str and ("\0" in value or "\\u0000" in value):
-            params = {**params, name: without_nul(value)}
+            given = value.replace("\0", "\ufffd")
+            params = {**params, name: without_nul(given) if name in _json_parameters(sql) else given}
     return params
 
 
