@@ -105,9 +105,8 @@ class Fleet:
 
     def cut_at_commit(self, node: Node, moment: Moment, run_id: int) -> None:
         wire = self.wire_of(node)
-        before = wire.cuts
         wire.cut_at_commit(moment)
-        self.site.until(lambda: wire.cuts > before or self.site.is_over(run_id), 30)
+        self.site.until(lambda: wire.is_sprung.is_set() or self.site.is_over(run_id), 30)
         self.tally.cuts += 1
 
     def anything(self, run_id: int) -> None:

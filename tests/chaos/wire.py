@@ -30,8 +30,8 @@ class Wire:
         self._lock = threading.Lock()
         self._pairs: set[_Pair] = set()
         self._trap: Moment | None = None
-        self.cuts = 0
-        """Connections cut so far."""
+        self.is_sprung = threading.Event()
+        """Set when a connection was cut at its commit, as asked for."""
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(folder / _SOCKET))
         self._listener.listen(64)
@@ -52,7 +52,8 @@ class Wire:
             self._end(pair)
 
     def cut_at_commit(self, moment: Moment) -> None:
-        """The connection that is the next to commit."""
+        """The connection that is the next to commit is cut."""
+        self.is_sprung.clear()
         self._trap = moment
 
     def close(self) -> None:
@@ -106,6 +107,8 @@ class Wire:
             return None
         with self._lock:
             moment, self._trap = self._trap, None
+        if moment is not None:
+            self.is_sprung.set()
         return moment
 
     def _downstream(self, pair: _Pair) -> None:
@@ -123,7 +126,6 @@ class Wire:
             if pair not in self._pairs:
                 return
             self._pairs.remove(pair)
-            self.cuts += 1
         for end in (pair.client, pair.server):
             with suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)

@@ -79,6 +79,8 @@ class Shared:
         self.most: Counter[tuple[str, str]] = Counter()
         self.plans: list[tuple[Held, ChildBatch]] = []
         """What was planned, for a zombie to plan again."""
+        self.sealed: list[tuple[Held, Any]] = []
+        """What was answered to the end of each plan."""
         self.conflicts: list[str] = []
         self.errors: list[BaseException] = []
         self.runs: list[int] = []
@@ -216,6 +218,7 @@ class Node:
         commands.append(
             (lambda turn: self.dispatcher.seal(turn, held, planned=wanted, warnings=0, plan_hash=""), future)
         )
+        future.add_done_callback(lambda sealed: self.shared.sealed.append((held, sealed.result())))
         for command in commands:
             self.writer.put(Work(commands=[command]))
 
@@ -465,7 +468,9 @@ def work_together(url: str, scenario: Scenario, seconds: float, seed: int) -> Sh
         shared.stop.set()
         deadline = time.monotonic() + 30
         while (left := reader.open_runs()) and not shared.errors:
-            assert time.monotonic() < deadline, f"runs that don't end: {[reader.steps(run) for run in left[:3]]}"
+            assert time.monotonic() < deadline, (
+                f"runs that don't end: {[reader.steps(run) for run in left[:3]]}; {shared.sealed}"
+            )
             shared.end.wait(0.05)
     finally:
         shared.end.set()

@@ -193,9 +193,9 @@ class WorkerPool:
         self._check_quiet()
 
     def forget_claimed(self) -> None:
-        """Drop what has not started: others hold it now."""
-        self._ready.clear()
-        self._check_quiet()
+        """Give up what has not started. Others may hold it by now, and this is refused; if none does, it is free again:
+        this process may keep its lease after all."""
+        self.release_claimed()
 
     def stop_steps(self, is_stopped: Callable[[StepInfo], bool], reason: str) -> None:
         """Ask the running jobs of stopped steps to end, and drop the claimed ones."""
