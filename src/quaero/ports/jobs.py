@@ -543,6 +543,12 @@ class JobTransaction(Protocol):
         self, step_id: int, limit_key: str | None = None, capabilities: Sequence[str] = ()
     ) -> list[Claimed]: ...
     def claim_picked(self, process_id: int) -> None: ...
+    def plannable(
+        self, roots: Sequence[int] | None, types: Sequence[str], limit: int, capabilities: Sequence[str] = ()
+    ) -> list[int]:
+        """Steps that claim_steps would find."""
+        ...
+
     def claim_steps(
         self,
         roots: Sequence[int] | None,

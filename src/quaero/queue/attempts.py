@@ -7,7 +7,7 @@ attempt carried is dropped, and shown as an event.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -73,7 +73,7 @@ def finish(
                 kept.append(e)
             else:
                 refused.append(e.job_id)
-        _finish_rich(turn, kept, process_id, children_failed)
+        _finish_rich(turn, kept, {d[2] for d in done}, process_id, children_failed)
     if refused:
         turn.event("job.refused", None, None, job_ids=refused[:1000], count=len(refused))
     return len(refused)
@@ -107,7 +107,11 @@ def _stopped(e: Ended, reason: StatusReason) -> Ended:
 
 
 def _finish_rich(
-    turn: Turn, ended: Sequence[Ended], process_id: int, children_failed: Callable[[Turn, int], None]
+    turn: Turn,
+    ended: Sequence[Ended],
+    other_steps: Collection[int],
+    process_id: int,
+    children_failed: Callable[[Turn, int], None],
 ) -> None:
     # In the order of locks: jobs, documents, limits, then what needs the roots of runs.
     completed = [e for e in ended if e.kind == "completed"]
@@ -118,7 +122,9 @@ def _finish_rich(
     if slots:
         turn.tx.lock_limits(wait=True)
         turn.tx.release_slots(slots)
-    turn.tx.lock_steps(e.step_id for e in ended if e.kind in _NEED_THE_RUN or e.children is not None)
+    if any(e.kind in _NEED_THE_RUN or e.children is not None for e in ended):
+        # With those that the counters need later: roots are locked in one order, so at one time.
+        turn.tx.lock_steps({*other_steps, *(e.step_id for e in ended)})
     ended = _stop_what_returns(turn, ended)
     others = [e for e in ended if e.kind != "completed"]
     if others:

@@ -82,10 +82,6 @@ def claim(turn: Turn, demand: Demand, limits_of: LimitsOf) -> Haul:
     haul = Haul(jobs=[], steps=[])
     left = demand.jobs
     lanes, plannable = turn.tx.look(demand.roots, demand.types, [], demand.capabilities)
-    if plannable and demand.steps:
-        haul.steps = turn.tx.claim_steps(
-            demand.roots, demand.types, demand.steps, demand.process_id, demand.capabilities
-        )
     spent: list[int] = []
     while left > 0 and lanes:
         top = max(lane.priority for lane in lanes)
@@ -101,6 +97,11 @@ def claim(turn: Turn, demand: Demand, limits_of: LimitsOf) -> Haul:
         if is_over or not left:
             break
         lanes = turn.tx.look(demand.roots, demand.types, spent, demand.capabilities).lanes
+    if plannable and demand.steps:
+        # The job of a step belongs to its root's lock.
+        turn.lock_touched(turn.tx.plannable(demand.roots, demand.types, demand.steps, demand.capabilities))
+        roots = narrowed(demand.roots, turn.tx.locked_roots) if turn.tx.locked_roots else demand.roots
+        haul.steps = turn.tx.claim_steps(roots, demand.types, demand.steps, demand.process_id, demand.capabilities)
     haul.is_dry = left > 0 and not any(demand.seen_keys.get(step_id) for step_id in spent)
     return haul
 
@@ -109,9 +110,9 @@ def _claim_lane(
     turn: Turn, demand: Demand, lane: Lane, quota: int, floor: int | None, limits_of: LimitsOf, haul: Haul
 ) -> list[Claimed]:
     jobs = _within_limits(turn, demand, lane, quota, floor, limits_of, haul)
-    delta = turn.delta(lane.step_id)
-    delta.turn = turn.now
     if jobs:
+        delta = turn.delta(lane.step_id)
+        delta.turn = turn.now
         haul.jobs.append((lane.step_id, jobs))
         delta.move(State.READY, State.RUNNING, len(jobs))
         if not (jobs[-1].limit_key or jobs[-1].is_suspect or lane.has_needing):

@@ -47,7 +47,7 @@ class JobDispatcher:
         """
         if not definition.enabled:
             raise Refused(f"definition {definition.id!r} is disabled (enabled = false)")
-        active = self._active_runs(turn, definition.id)
+        active = self._active_runs(turn, definition.id, to_stop=definition.overlap == "cancel_previous")
         queued = bool(active) and definition.overlap in {"queue", "cancel_previous"}
         if active and definition.overlap == "skip":
             raise Refused(
@@ -65,9 +65,10 @@ class JobDispatcher:
         self.advance(turn, created.id)
         return created.id
 
-    def _active_runs(self, turn: Turn, definition_id: str) -> list[RunRow]:
-        """The open runs of a definition; none ends or is added until the commit."""
-        turn.tx.lock_runs(run.id for run in turn.tx.open_runs(definition_id))
+    def _active_runs(self, turn: Turn, definition_id: str, *, to_stop: bool = False) -> list[RunRow]:
+        """The open runs of a definition; none is added until the commit, and one that ends starts what is queued."""
+        if to_stop:
+            turn.tx.lock_runs(run.id for run in turn.tx.open_runs(definition_id))
         turn.tx.lock_definitions()
         return [run for run in turn.tx.open_runs(definition_id) if run.parent_step is None]
 
@@ -212,9 +213,9 @@ class JobDispatcher:
         self, turn: Turn, held: Held, error: BaseException, failures: int, process_id: int | None
     ) -> None:
         """The plan raised. Tried again by the step's policy, else the step fails and its jobs are cancelled."""
+        turn.tx.lock_steps([held.id])
         if not turn.tx.accepted([held]):
             return
-        turn.tx.lock_steps([held.id])
         step = turn.tx.step(held.id)
         run = turn.tx.run(step.manager_id)
         policy = self._definitions.of(turn, run).step(step.name).retry
@@ -235,6 +236,7 @@ class JobDispatcher:
 
     def planning_stopped(self, turn: Turn, held: Held) -> None:
         """The plan was given up: by a stop (the step then closes), or by this process, and another makes it."""
+        turn.tx.lock_steps([held.id])
         if not turn.tx.accepted([held]):
             return
         if turn.stop_reason(held.id) is None:
@@ -288,6 +290,8 @@ class JobDispatcher:
         self._start_queued(turn, run.definition_id)
 
     def _start_queued(self, turn: Turn, definition_id: str) -> None:
+        # Its root before the definitions, as everybody does.
+        turn.tx.lock_runs([run.id for run in turn.tx.open_runs(definition_id) if run.queued][:1])
         turn.tx.lock_definitions()
         waiting = turn.tx.open_runs(definition_id)
         if any(not run.queued and run.parent_step is None for run in waiting):

@@ -266,7 +266,7 @@ class Engine:
         return True
 
     def _sign_off(self, turn: Turn, process_id: int) -> None:
-        release(turn, process_id, self._book.limits, self._dispatcher.job_monitor.children_failed)
+        release(turn, [process_id], self._book.limits, self._dispatcher.job_monitor.children_failed)
         turn.tx.remove_process(process_id)
 
     # commands

@@ -37,13 +37,8 @@ def rescue_dead(
     known = turn.tx.processes() if processes is None else processes
     dead = [p.id for p in known if p.id != own_id and _expired(p, is_dead(p), turn.tx.lease_now)]
     orphaned = turn.tx.orphaned_holders() if processes is None else []
-    count = 0
-    for process_id in dead:
-        if turn.tx.remove_process(process_id):
-            count += release(turn, process_id, limits_of, children_failed)
-    for holder in orphaned:
-        if holder != own_id:
-            count += release(turn, holder, limits_of, children_failed)
+    removed = [process_id for process_id in dead if turn.tx.remove_process(process_id)]
+    count = release(turn, [*removed, *(h for h in orphaned if h != own_id)], limits_of, children_failed)
     if dead:
         # One of them may have been sweeping.
         turn.stopped_runs += turn.tx.stopped_runs()
@@ -55,15 +50,26 @@ def _expired(process: ProcessRow, dead: bool | None, lease_now: int) -> bool:
     return dead is True or process.lease_until <= lease_now
 
 
-def release(turn: Turn, process_id: int, limits_of: LimitsOf, children_failed: Callable[[Turn, int], None]) -> int:
-    """Every job this process held is claimable again; one that was lost too often fails (``crash_loop``)."""
-    lost = turn.tx.lost_jobs(process_id)
-    if not lost:
-        return 0
+def release(
+    turn: Turn, process_ids: Sequence[int], limits_of: LimitsOf, children_failed: Callable[[Turn, int], None]
+) -> int:
+    """Every job these processes held is claimable again; one that was lost too often fails (``crash_loop``)."""
+    # In the order of locks: the jobs of all, limits, roots.
+    lost = {process_id: turn.tx.lost_jobs(process_id) for process_id in sorted(process_ids)}
+    found = [job for jobs in lost.values() for job in jobs]
+    _free_slots(turn, [job for job in found if job.kind == 2], limits_of)
+    turn.tx.lock_steps(job.id if job.kind == 1 else job.parent_id for job in found)
+    for process_id, jobs in lost.items():
+        if jobs:
+            _give_back(turn, process_id, jobs, children_failed)
+    return len(found)
+
+
+def _give_back(
+    turn: Turn, process_id: int, lost: Sequence[LostJob], children_failed: Callable[[Turn, int], None]
+) -> None:
     steps = [job for job in lost if job.kind == 1]
     workers = [job for job in lost if job.kind == 2]
-    _free_slots(turn, workers, limits_of)
-    turn.tx.lock_steps([*(job.id for job in steps), *(job.parent_id for job in workers)])
     doomed = {job.id for job in lost if job.rescues + 1 >= MAX_RESCUES}
     if doomed:
         turn.tx.put_results([(job_id, None, turn.encode(LOST)) for job_id in sorted(doomed)])
@@ -74,7 +80,6 @@ def release(turn: Turn, process_id: int, limits_of: LimitsOf, children_failed: C
         children_failed(turn, manager_id)
     turn.event("process.lost", None, None, process_id=process_id, jobs=len(lost), crash_loops=len(doomed))
     turn.made_work = True
-    return len(lost)
 
 
 def _give_back_plans(turn: Turn, lost: Sequence[LostJob], doomed: Collection[int]) -> None:

@@ -78,6 +78,10 @@ class Turn:
         """Counters that a claim looks at are not applied yet."""
         return bool(self._recheck) or any(delta.touches_ready for delta in self._deltas.values())
 
+    def lock_touched(self, step_ids: Iterable[int]) -> None:
+        """The roots of these steps, and of all those whose counters have changed: in one order, so at one time."""
+        self.tx.lock_steps({*self._deltas, *self._recheck, *step_ids})
+
     def recheck(self, step_id: int) -> None:
         """The step may be able to close although no child of it changed (it was sealed, or stopped)."""
         self._recheck.add(step_id)

@@ -91,11 +91,13 @@ def _added(one: Demand | None, other: Demand) -> Demand:
 
 
 def commands_apart(work: Work) -> list[Work]:
-    """Commands as a turn of their own, before outcomes: the two take their locks in different order."""
-    if not work.commands or not (work.done or work.ended):
+    """Each command as a turn of its own, before outcomes: they take their locks in different order."""
+    if not work.commands:
         return [work]
-    rest = msgspec.structs.replace(work, commands=[], is_loud=False)
-    return [Work(commands=work.commands, is_loud=work.is_loud), rest]
+    parts = [Work(commands=[command], is_loud=work.is_loud) for command in work.commands]
+    if work.done or work.ended:
+        return [*parts, msgspec.structs.replace(work, commands=[], is_loud=False)]
+    return [*parts[:-1], msgspec.structs.replace(work, commands=work.commands[-1:])]
 
 
 def taken_apart(work: Work) -> list[Work]:

@@ -7,16 +7,17 @@ closings; lines of managers and steps are stored just before the commit. So a te
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from queue import SimpleQueue
 from random import Random
 from typing import Any, Protocol
 
 import msgspec
 
-from quaero.errors import QuaeroError, StoreConflict, StoreInDoubt, StoreUnavailable
+from quaero.errors import BadData, NotFound, QuaeroError, StoreConflict, StoreInDoubt, StoreUnavailable
 from quaero.model.status import StatusReason
 from quaero.ports.jobs import JobStore, Progress
 from quaero.ports.storage import LogStore
@@ -75,6 +76,8 @@ class Writer:
         self._next_due: int | None = 0
         self.origin = 0
         """The process id that attempts and events carry."""
+        self._ahead_us = 0
+        """The store's time less this machine's steady one, at the last turn."""
         self.turns = 0
         self.conflicts = 0
         """Turns that other transactions were in the way of."""
@@ -114,8 +117,13 @@ class Writer:
             batch, ended = queued(self._inbox)
             if batch:
                 work = merged(batch)
-                for part in [work] if self._store.has_one_writer else commands_apart(work):
+                for part in [work] if self._store.has_one_writer else self._apart(work):
                     self._write(part)
+
+    def _apart(self, work: Work) -> list[Work]:
+        """What takes locks of its own, in turns of their own: what is due, each command, then the rest."""
+        is_due = self._next_due is None or _steady_us() + self._ahead_us >= self._next_due
+        return [*([Work(is_loud=False)] if is_due else []), *commands_apart(work)]
 
     def _write(self, work: Work) -> None:
         """Commit, however long that takes; a batch that can't be written is taken apart to find the bad item."""
@@ -124,9 +132,6 @@ class Writer:
         while True:
             try:
                 posted = self._turn(work)
-            except _Declined as declined:
-                self._post(_nothing_done(work, declined))
-                return
             except StoreInDoubt:
                 # What was committed, if it was, is not known here: others take over when the lease ends.
                 raise
@@ -139,13 +144,14 @@ class Writer:
                 nap = min(nap * 2, LONGEST_NAP_S)
             except Exception as error:  # noqa: BLE001 - one bad item must not take the batch with it; it is recorded
                 self._dispatcher.rolled_back()
-                if isinstance(error, StoreConflict) and conflicts < CONFLICTS:
-                    conflicts += 1
-                    self.conflicts += 1
-                    self._stop.wait(self._random.uniform(0, 0.002 * conflicts))
-                    continue
-                self._write_apart(work, error)
-                return
+                if not isinstance(error, StoreConflict) or (conflicts >= CONFLICTS and len(taken_apart(work)) > 1):
+                    self._write_apart(work, error)
+                    return
+                conflicts += 1
+                self.conflicts += 1
+                if self._stop.wait(self._random.uniform(0, min(0.002 * conflicts, 0.2))) and conflicts > CONFLICTS:
+                    _refuse(work, error)
+                    return
             else:
                 if nap != FIRST_NAP_S:
                     self._troubled(None)
@@ -166,6 +172,12 @@ class Writer:
             raise error
 
     def _turn(self, work: Work) -> Posted:
+        try:
+            return self._try_turn(work)
+        except _Declined as declined:
+            return _nothing_done(work, declined)
+
+    def _try_turn(self, work: Work) -> Posted:
         last_seqs = dict(work.last_seqs)
         haul = Haul()
         answers: list[tuple[Future[Any], Any]] = []
@@ -175,9 +187,9 @@ class Writer:
             is_alone = len(work.commands) == 1 and not (work.done or work.ended)
             for command, future in work.commands:
                 self._command(turn, command, future, answers, is_alone=is_alone)
-            is_due = self._next_due is None or turn.now >= self._next_due
-            is_due = is_due and (self._store.has_one_writer or not (work.done or work.ended))
-            if is_due:
+            self._ahead_us = turn.now - _steady_us()
+            is_by_itself = not (work.commands or work.done or work.ended or work.demand)
+            if (self._store.has_one_writer or is_by_itself) and (self._next_due is None or turn.now >= self._next_due):
                 enforce_deadlines(turn, self._jobs)
                 bring_due(turn)
                 self._next_due = 0
@@ -187,14 +199,7 @@ class Writer:
             if work.demand is not None:
                 if turn.touches_ready:
                     turn.settle(children_changed)
-                if self._store.has_one_writer or not (work.commands or is_due):
-                    haul = claim(turn, work.demand, self._limits_of)
-                else:
-                    haul = self._claim_of_locked(turn, work.demand)
-                self._dispatcher.steps_claimed(turn, haul.steps)
-                for step in haul.steps:
-                    # Known from now on: the planner need not read.
-                    self._limits_of(turn, step.id)
+                haul = self._claim(turn, work.demand)
             made_before, turn.made_work = turn.made_work, False
             turn.settle(children_changed)
             made_late = turn.made_work
@@ -220,12 +225,21 @@ class Writer:
             now=turn.now,
         )
 
-    def _claim_of_locked(self, turn: Turn, demand: Demand) -> Haul:
-        """A claim must not wait for other roots than those that commands hold: of these only. The rest is asked for
-        again."""
-        roots = narrowed(demand.roots, turn.tx.locked_roots)
-        haul = claim(turn, msgspec.structs.replace(demand, roots=roots), self._limits_of) if roots else Haul()
-        haul.is_dry = False
+    def _claim(self, turn: Turn, demand: Demand) -> Haul:
+        """Roots are locked in one order, so at one time: where some are locked already, the claim is only of these."""
+        if not turn.tx.locked_roots:
+            haul = claim(turn, demand, self._limits_of)
+        else:
+            roots = narrowed(demand.roots, turn.tx.locked_roots)
+            haul = claim(turn, msgspec.structs.replace(demand, roots=roots), self._limits_of)
+            # What was not looked at may have more.
+            haul.is_dry = False
+        turn.lock_touched(step.id for step in haul.steps)
+        self._dispatcher.steps_claimed(turn, haul.steps)
+        for step in haul.steps:
+            # Known from now on: the planner need not read. One that can't be read is the planner's to report.
+            with suppress(msgspec.MsgspecError, NotFound, BadData):
+                self._limits_of(turn, step.id)
         return haul
 
     def _worth_telling(self, turn: Turn) -> list[Progress]:
@@ -292,6 +306,10 @@ def _nothing_done(work: Work, declined: _Declined) -> Posted:
         next_due=None,
         now=declined.now,
     )
+
+
+def _steady_us() -> int:
+    return time.monotonic_ns() // 1000
 
 
 def _failed(end: Ended, error: Exception) -> Ended:

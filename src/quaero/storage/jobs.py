@@ -72,6 +72,8 @@ class SqlJobTransaction:
         self._locked_roots: set[int] = set()
         self._locked_runs: set[int] = set()
         self._locked_steps: set[int] = set()
+        self._has_limits: bool | None = None
+        """None: not asked for yet."""
         self._raised_steps: dict[int, int] = {}
         self._raised_jobs: list[int] = []
         self._unclaimed: list[int] = []
@@ -131,8 +133,11 @@ class SqlJobTransaction:
     def lock_limits(self, *, wait: bool) -> bool:
         if wait:
             self._lock("limits")
+            self._has_limits = True
             return True
-        return not self._has_locks or bool(self._all("try_lock_named", name="limits"))
+        if self._has_locks and self._has_limits is None:
+            self._has_limits = bool(self._all("try_lock_named", name="limits"))
+        return self._has_limits is not False
 
     # definitions and runs
 
@@ -190,8 +195,9 @@ class SqlJobTransaction:
         self._run("add_io", id=run_id)
         if run.root_id is None:
             # Nobody else sees it yet.
-            self._locked_roots.add(run_id)
             self._locked_runs.add(run_id)
+            if self._has_locks:
+                self._locked_roots.add(run_id)
         return run_id
 
     def add_steps(self, steps: Sequence[NewStep]) -> list[int]:
@@ -459,6 +465,19 @@ class SqlJobTransaction:
             self._run("raise_lanes", rows=as_json(self._raised_jobs))
         self._raised_steps.clear()
         self._raised_jobs.clear()
+
+    def plannable(
+        self, roots: Sequence[int] | None, types: Sequence[str], limit: int, capabilities: Sequence[str] = ()
+    ) -> list[int]:
+        """What claim_steps would find; takes no lock."""
+        rows = self._all(
+            "plannable_steps",
+            roots=None if roots is None else as_json(roots),
+            types=as_json(types),
+            limit=limit,
+            capabilities=as_json(capabilities),
+        )
+        return [row[0] for row in rows]
 
     def claim_steps(
         self,

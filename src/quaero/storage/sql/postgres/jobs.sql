@@ -178,13 +178,17 @@ WITH given AS (
          WITH ORDINALITY AS e (j, payload, n)
 ), known AS (
   SELECT g.id FROM given AS g JOIN job_io AS i ON i.parent_id = :step_id AND i.child_key = g.key
+  UNION ALL
+  SELECT g.id FROM given AS g JOIN jobs AS o ON o.dedup_key = g.dedup_key
+   WHERE o.dedup_key IS NOT NULL AND o.status < 3
 ), made AS (
   INSERT INTO jobs (id, kind, manager_id, parent_id, status, priority, available_at, created_at, limit_key, dedup_key,
                     depth, spawned_by, needs)
-  SELECT DISTINCT ON (g.key) g.id, 2, :manager_id, :step_id, 0, g.priority, :now::bigint, :now::bigint, g.limit_key,
-         g.dedup_key, g.depth, g.spawned_by, g.needs
-    FROM given AS g WHERE g.id NOT IN (SELECT k.id FROM known AS k)
-   ORDER BY g.key, g.id
+  SELECT d.id, 2, :manager_id, :step_id, 0, d.priority, :now::bigint, :now::bigint, d.limit_key, d.dedup_key, d.depth,
+         d.spawned_by, d.needs
+    FROM (SELECT DISTINCT ON (g.key) g.* FROM given AS g WHERE g.id NOT IN (SELECT k.id FROM known AS k)
+           ORDER BY g.key, g.id) AS d
+   ORDER BY d.dedup_key, d.id
   ON CONFLICT DO NOTHING RETURNING id
 )
 INSERT INTO job_io (id, parent_id, child_key, payload)
@@ -389,6 +393,18 @@ SELECT coalesce(json_agg(json_build_array(r.id, r.attempt + 1, r.failures, r.dep
 UPDATE jobs
    SET status = 2, attempt = attempt + 1, claimed_by = :process_id, started_at = coalesce(started_at, :now)
  WHERE id = ANY (ARRAY(SELECT j::bigint FROM jsonb_array_elements_text(:rows::jsonb) AS j));
+
+-- name: plannable_steps
+SELECT p.id
+  FROM jobs AS p
+  JOIN steps AS s ON s.id = p.id
+  JOIN runs AS r ON r.id = p.manager_id
+ WHERE p.status = 0 AND p.kind = 1 AND r.paused_at IS NULL AND r.stop_reason IS NULL AND s.stop_reason IS NULL
+   AND (:roots::jsonb IS NULL OR to_jsonb(s.root_id) <@ :roots::jsonb)
+   AND to_jsonb(s.worker_type) <@ :types::jsonb
+   AND (s.needs IS NULL OR s.needs::jsonb <@ :capabilities::jsonb)
+ ORDER BY p.priority DESC, p.available_at, p.id
+ LIMIT :limit;
 
 -- name: plannable
 SELECT p.id, p.attempt + 1, p.failures, p.manager_id

@@ -325,6 +325,20 @@ UPDATE jobs
    SET status = 2, attempt = attempt + 1, claimed_by = :process_id, started_at = coalesce(started_at, :now)
  WHERE id IN (SELECT j.value FROM jsonb_each(:rows) AS j);
 
+-- name: plannable_steps
+SELECT p.id
+  FROM jobs AS p INDEXED BY jobs_plannable
+  JOIN steps AS s ON s.id = p.id
+  JOIN runs AS r ON r.id = p.manager_id
+ WHERE p.status = 0 AND p.kind = 1 AND r.paused_at IS NULL AND r.stop_reason IS NULL AND s.stop_reason IS NULL
+   AND (:roots IS NULL OR s.root_id IN (SELECT j.value FROM jsonb_each(:roots) AS j))
+   AND s.worker_type IN (SELECT j.value FROM jsonb_each(:types) AS j)
+   AND (s.needs IS NULL
+        OR NOT EXISTS (SELECT 1 FROM jsonb_each(s.needs) AS j
+                        WHERE j.value NOT IN (SELECT c.value FROM jsonb_each(:capabilities) AS c)))
+ ORDER BY p.priority DESC, p.available_at, p.id
+ LIMIT :limit;
+
 -- name: plannable
 SELECT p.id, p.attempt + 1, p.failures, p.manager_id
   FROM jobs AS p INDEXED BY jobs_plannable
