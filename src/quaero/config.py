@@ -108,7 +108,7 @@ class EngineSettings(_Section):
     """How long running jobs may go on when the process is asked to stop. Seconds."""
     grace_seconds: Seconds = 30
     """How long a cancelled job has to end by itself. Seconds."""
-    claim_max: PositiveInt = 1000
+    claim_max: PositiveInt = 2000
     """The most jobs that one claim takes."""
     flush_jobs: PositiveInt = 250
     """Finished jobs that are committed together at the latest."""

@@ -49,7 +49,7 @@ CORPUS: list[tuple[str, str, str, tuple[str, ...]]] = [
     ("spaces", "  ", " \t\n ", ()),
     ("long word", "Long", "x" * 3000 + " end", ()),
     ("sql", "Injection", "Robert'); DROP TABLE students;-- SELECT * FROM t WHERE a='b' OR 1=1", ()),
-    ("backslash", "C:\\Users", "C:\\Users\\me\\file.txt and \\n and \\'quoted\\'", ()),
+    ("backslash", "D:\\Files", "D:\\Files\\me\\file.txt and \\n and \\'quoted\\'", ()),
     ("apostrophes", "L'été", "l'été, aujourd'hui, O'Brien's rock'n'roll", ()),
     ("case", "CamelCase", "HTTPServer parseHTML iPhone SHOUTING", ()),
     ("news", "News", "Announcement of the annual general meeting; dividends announced yesterday.", ("ticker:asx:gnp",)),
@@ -81,7 +81,7 @@ tag:animals|tag:animals -fox|tag:"two words"|tag:python engine|tag:ticker:asx:gn
 type:web_page fox|type:file fox|type:note|type:page zebra|fox after:2025-01-05|fox before:2025-01-05|after:2025-01-05
 before:2025-01-05 tag:python|dog after:2025-01-05|NOT (tag:animals OR tag:python)|-(zebra OR tag:engine) -type:note
 AND|OR|NOT|near|title:|tag|!!!|()|"|'|\\|:*|*|&|<->|a <-> b|fox & dog|fox | dog|!fox|fox:A|fox:*|'fox'|fox'
-students|'); DROP TABLE documents;--|1=1|C:\\Users|c:\\users\\me|\\n|\\'quoted\\'|%|%s|{0}|:match|$1
+students|'); DROP TABLE documents;--|1=1|D:\\Files|d:\\files\\me|\\n|\\'quoted\\'|%|%s|{0}|:match|$1
 aujourd'hui|l'ete|l'été|o'brien|rock'n'roll|httpserver|parsehtml|html|iphone|camelcase|camel*
 __init__|_private|snake_case_name|snake|case_name|**kwargs|self
 """.replace("\n", "|")

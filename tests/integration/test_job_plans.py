@@ -91,7 +91,7 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
     "next_due": ({}, "jobs USING COVERING INDEX jobs_due"),
     "due_runs": ({"now": NOW}, "r USING COVERING INDEX runs_deadline"),
     "due_steps": ({"now": NOW}, "s USING COVERING INDEX steps_deadline"),
-    "sweep_candidates": ({"step_id": BUSY, "after": 0, "limit": 5_000}, "c USING INDEX jobs_children"),
+    "sweep_candidates": ({"step_id": BUSY, "after": 0, "limit": 5_000}, "c USING COVERING INDEX jobs_children"),
     "cancel_children": ({**rows(FIRST), "reason": 1, "now": NOW}, "jobs USING INTEGER PRIMARY KEY"),
     "lost_jobs": ({"process_id": 1}, "jobs USING INDEX jobs_held"),
     "holders": ({}, "j USING COVERING INDEX jobs_held"),

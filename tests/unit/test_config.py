@@ -52,7 +52,7 @@ def test_the_environment_goes_before_the_file_and_the_file_before_the_default(lo
 
     config = load_text("[engine]\nslots = 8\nlease_seconds = 30\n")
 
-    assert (config.engine.slots, config.engine.lease_seconds, config.engine.claim_max) == (4, 30, 1000)
+    assert (config.engine.slots, config.engine.lease_seconds, config.engine.claim_max) == (4, 30, 2000)
     assert config.logs.level is LogLevel.DEBUG
     assert config.origins["engine.slots"] == "environment QUAERO_ENGINE_SLOTS"
     assert config.origins["engine.lease_seconds"] == "quaero.toml"

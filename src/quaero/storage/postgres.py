@@ -255,7 +255,7 @@ class PostgresReaders:
         return self._reader
 
     def fetch(self, sql: str, params: Mapping[str, Any]) -> list[Row]:
-        for is_last in (False, True):
+        for left in range(self._size, -1, -1):
             try:
                 with self._opened().connection() as db, _watch.over(db, self._server.settings.answer_s):
                     self.statements += 1
@@ -264,8 +264,8 @@ class PostgresReaders:
                 raise self._server.pool_timeout(self._size) from error
             except psycopg.Error as error:
                 refused = self._server.translation(error)
-                # The server was restarted meanwhile: the pool makes a fresh connection.
-                if is_last or not (isinstance(refused, StoreUnavailable) and db.closed):
+                # The server was restarted meanwhile, and each connection of the pool finds out for itself.
+                if not left or not (isinstance(refused, StoreUnavailable) and db.closed):
                     raise refused from error
         raise AssertionError
 
