@@ -201,6 +201,7 @@ class App:
         """This process's share in the work; to be started inside an event loop."""
         engine, logs = self.config.engine, self.config.logs
         collector = LogCollector(
+            now=self.clock.now,
             limits=LogLimits(
                 min_level=logs.level,
                 job_head=logs.job_head_lines,

@@ -70,10 +70,6 @@ def test_a_commit_behind_a_crash_did_not_happen(lazy, url, db):
     assert noted(url) == {"again"}
 
 
-@pytest.mark.xfail(
-    reason="a server that crashed gives the number of a transaction that it has forgotten to another one, "
-    "whose fate is then taken for the first one's"
-)
 def test_the_commit_of_another_one_under_the_same_number_is_not_taken_for_it(lazy, url, db):
     def turn() -> None:
         with db.transaction():

@@ -200,7 +200,7 @@ def test_no_table_of_either_database_is_forgotten(installation, copy):
     copied = copy[1].tables.keys()
     assert here - copied == module.LEFT_OUT
     # Filled by migrations, and the last number of a document, which is set.
-    assert there - copied == {"migrations", "locks", "document_numbers"}
+    assert there - copied == {"migrations", "locks", "turns", "document_numbers"}
 
 
 def test_a_run_that_was_not_over_is_finished_over_there(installation):

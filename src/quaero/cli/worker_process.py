@@ -42,7 +42,8 @@ async def work(app: App) -> bool:
         await asyncio.gather(waiting, watching, retired, return_exceptions=True)
         say("stopping: what runs may finish, the rest is given back; asked again, it leaves at once")
         await engine.stop()
-        runs.look()
+        with suppress(StoreUnavailable):
+            runs.look()
     return not engine.retired.is_set()
 
 

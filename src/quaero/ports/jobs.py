@@ -589,8 +589,8 @@ class JobTransaction(Protocol):
         ...
 
     def processes(self) -> list[ProcessRow]: ...
-    def remove_process(self, process_id: int) -> bool:
-        """False when another has removed it already."""
+    def remove_process(self, process_id: int, lease_until: int | None = None) -> bool:
+        """False when another has removed it already, or its lease is not the given one any more."""
         ...
 
     def lost_jobs(self, process_id: int) -> list[LostJob]:

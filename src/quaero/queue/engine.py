@@ -148,6 +148,9 @@ class Engine:
         self._pokes = 0
         self._asked_at_poke = -1
         self._is_dry = False
+        self._is_blind = False
+        self._judges_leases_from = 0
+        """When the store was away, the others could not renew either: they get the time of a lease to do so."""
         self._flush_due: asyncio.TimerHandle | None = None
         self._due_timer: asyncio.TimerHandle | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -434,6 +437,7 @@ class Engine:
     def _crashed(self, error: Exception) -> None:
         log.critical("engine.crashed", exc_info=error)
         self.crash = error
+        self.retired.set()
         self._fence()
         for waiter in [waiter for waiters in self._waiting_for.values() for waiter in waiters]:
             if not waiter.done():
@@ -618,6 +622,8 @@ class Engine:
         self.flush()
 
     def _rescue(self, turn: Turn, process_id: int, processes: list[ProcessRow] | None = None) -> None:
+        if processes is not None and self._lease_used() >= 1:
+            self._judges_leases_from = self._host.lease_now() + self._lease_us
         rescue_dead(
             turn,
             process_id,
@@ -625,6 +631,7 @@ class Engine:
             self._book.limits,
             self._dispatcher.job_monitor.children_failed,
             processes,
+            by_lease=self._host.lease_now() >= self._judges_leases_from,
         )
 
     @property
@@ -743,10 +750,14 @@ class Engine:
     async def _read(self, work: Callable[[], T], otherwise: T) -> T:
         """A read that may have to wait for a server does so in a thread; ``otherwise`` when it can't be made now."""
         try:
-            return work() if self._store.has_one_writer else await self._aside(work)
+            found = work() if self._store.has_one_writer else await self._aside(work)
         except StoreUnavailable as error:
-            log.warning("engine.not_read", error=str(error))
+            if not self._is_blind and self.trouble is None:
+                log.warning("engine.not_read", error=str(error))
+            self._is_blind = True
             return otherwise
+        self._is_blind = False
+        return found
 
     async def _aside(self, work: Callable[[], T]) -> T:
         """In a thread. This process does not leave before it has ended: it uses the store."""

@@ -29,15 +29,20 @@ def rescue_dead(
     limits_of: LimitsOf,
     children_failed: Callable[[Turn, int], None],
     processes: Sequence[ProcessRow] | None = None,
+    *,
+    by_lease: bool = True,
 ) -> int:
     """Give the jobs of dead processes back; returns how many jobs that were.
 
-    With ``processes`` (from a renewal) only these are looked at; else also jobs whose process has no row at all.
+    Not ``by_lease``: only of those that are surely gone. With ``processes`` (from a renewal) only these are looked at;
+    else also jobs whose process has no row at all.
     """
+    lease_now = turn.tx.lease_now if by_lease else 0
     known = turn.tx.processes() if processes is None else processes
-    dead = [p.id for p in known if p.id != own_id and _expired(p, is_dead(p), turn.tx.lease_now)]
+    others = [(p, is_dead(p)) for p in known if p.id != own_id]
+    dead = [(p.id, None if gone else p.lease_until) for p, gone in others if _expired(p, gone, lease_now)]
     orphaned = turn.tx.orphaned_holders() if processes is None else []
-    removed = [process_id for process_id in dead if turn.tx.remove_process(process_id)]
+    removed = [process_id for process_id, lease in dead if turn.tx.remove_process(process_id, lease)]
     count = release(turn, [*removed, *(h for h in orphaned if h != own_id)], limits_of, children_failed)
     if dead:
         # One of them may have been sweeping.

@@ -109,7 +109,7 @@ class AttemptLog(msgspec.Struct):
 
     def encode(self, rank: int, event: str, fields: Mapping[str, Any]) -> bytes:
         """The line as it will be stored; values that JSON can't hold are replaced, secrets masked."""
-        now = _now_ns() // 1000
+        now = self.collector.now()
         masker = self.collector.masker
         mask = masker.text if masker is not None and masker.active else None
         if mask is None and event.__class__ is str and (not fields or is_plain(fields)):
@@ -155,6 +155,7 @@ class LogCollector:
         limits: LogLimits | None = None,
         masker: Masker | None = None,
         on_lines: Callable[[], None] | None = None,
+        now: Callable[[], int] = lambda: time.time_ns() // 1000,
     ) -> None:
         """``masker`` is asked only once it knows a secret. ``on_lines`` is called in the loop thread when the empty
         batch gets its first line, so that the engine flushes it in time."""
@@ -167,6 +168,7 @@ class LogCollector:
         self.full_runs: set[int] = set()
         self.unstored = 0
         self.masker = masker
+        self.now = now
         self.on_lines = on_lines
         self._call_soon: Callable[[Callable[[], None]], object] | None = None
         self._drain_is_due = False
@@ -304,7 +306,7 @@ class LogCollector:
         for step, counts in dropped.values():
             fields = {level.value: n for level, n in zip(LEVELS, counts, strict=True) if n}
             job_id = step.step_id or step.manager_id
-            line = encode((job_id, 1, _now_ns() // 1000, _WARNING, "system", "run", "log.dropped", fields))
+            line = encode((job_id, 1, self.now(), _WARNING, "system", "run", "log.dropped", fields))
             self._place(step, job_id, line)
 
     def _place(self, step: StepContext, job_id: int, line: bytes) -> None:

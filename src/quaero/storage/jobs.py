@@ -574,8 +574,8 @@ class SqlJobTransaction:
     def secret_keys(self, names: Sequence[str]) -> set[str]:
         return {row[0] for row in self._all("secret_keys", rows=as_json(names))} if names else set()
 
-    def remove_process(self, process_id: int) -> bool:
-        return self._run("remove_process", id=process_id) == 1
+    def remove_process(self, process_id: int, lease_until: int | None = None) -> bool:
+        return self._run("remove_process", id=process_id, lease_until=lease_until) == 1
 
     def lost_jobs(self, process_id: int) -> list[LostJob]:
         return [LostJob(*row) for row in self._all("lost_jobs", process_id=process_id)]

@@ -10,6 +10,7 @@ import itertools
 import logging
 import os
 import re
+import secrets
 import socket
 import threading
 import time
@@ -31,9 +32,10 @@ OLDEST: Final = 14
 CONNECT_S: Final = 10
 ANSWER_S: Final = 30.0
 """A connection that waits longer for an answer is cut: the network or the server has stalled."""
-DOUBT_S: Final = 120.0
+DOUBT_S: Final = 600.0
 """How long to ask for the fate of a commit whose answer was lost."""
 NAP_S: Final = 0.25
+LOCK_S: Final = 10.0
 POOL_S: Final = 30.0
 WATCH_S: Final = 1.0
 IDLE_WATCH_S: Final = 30.0
@@ -42,17 +44,23 @@ _WRITING = """
 SET plan_cache_mode = force_generic_plan;
 SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_bitmapscan = off;
 SET jit = off;
-SET lock_timeout = '10s';
 SET idle_in_transaction_session_timeout = '5s';
 """
 """A process that is cut off in the middle of a transaction must not keep its locks from the others: not for as long as
 they could miss a renewal of their leases for it."""
 _READING = "SET default_transaction_read_only = on; SET statement_timeout = '60s'; SET jit = off;"
-_BEGIN = """
-BEGIN ISOLATION LEVEL READ COMMITTED;
-SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, pg_current_xact_id()::text
+_BEGIN = b"BEGIN ISOLATION LEVEL READ COMMITTED"
+_CLOCK = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+_MARK = """
+INSERT INTO turns (session, number, at) VALUES (:session, :number, (extract(epoch FROM now()) * 1000000)::bigint)
+ON CONFLICT (session) DO UPDATE SET number = excluded.number, at = excluded.at
+RETURNING (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
 """
-_FATE = "SELECT pg_xact_status(%s::text::xid8)"
+"""Each transaction leaves its number, so that its fate can be seen. The server's own number of it would not do: after
+a crash, or on a replica that takes over, another transaction may get the same one."""
+_FATE = "SELECT number FROM turns WHERE session = :session FOR UPDATE"
+"""Waits for the transaction itself, should it still be under way."""
+_HAS_TURNS = "SELECT to_regclass('turns') IS NOT NULL"
 
 _PARAMETER = re.compile(r"(?<![:\w]):([a-z_]\w*)")
 _JSON_PARAMETER = re.compile(r"(?<![:\w]):([a-z_]\w*)::jsonb?\b")
@@ -78,6 +86,9 @@ class PostgresConnection:
         self._db: psycopg.Connection[Row] | None = None
         self._now = 0
         self._in_transaction = False
+        self._session_id = secrets.token_hex(8)
+        self._number = 0
+        self._can_mark = False
         self.statements = 0
 
     @property
@@ -134,31 +145,48 @@ class PostgresConnection:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        xid = self._begin()
+        self._begin()
         try:
             yield
         except BaseException:
             self._rollback()
             raise
-        self._commit(xid)
+        self._commit()
 
-    def _begin(self) -> str:
+    def _begin(self) -> None:
         for is_last in (False, True):
             try:
                 with self._talking() as db:
-                    cursor = db.execute(_BEGIN)
-                    cursor.nextset()
-                    row = cursor.fetchone()
+                    self._now = self._marked(db)
             except StoreUnavailable:
                 # A connection that was lost while nobody used it: a fresh one may do. Nothing has happened yet.
                 if is_last or (self._db is not None and not self._db.closed):
+                    self._rollback()
                     raise
+            except StoreConflict:
+                self._rollback()
+                raise
             else:
-                assert row is not None  # noqa: S101 - a SELECT without FROM has one row
-                self._now, xid = row
                 self._in_transaction = True
-                return str(xid)
-        raise AssertionError
+                return
+
+    def _marked(self, db: psycopg.Connection[Row]) -> int:
+        """Begin, with the mark of this transaction; the server's time. One message there, one back."""
+        if not self._can_mark:
+            # The very first transaction makes the tables.
+            [self._can_mark] = db.execute(_HAS_TURNS).fetchone() or (False,)
+        self._number += 1
+        with db.pipeline():
+            db.execute(_BEGIN)
+            if self._can_mark:
+                cursor = db.execute(
+                    placeholders(_MARK), {"session": self._session_id, "number": self._number}, prepare=True
+                )
+            else:
+                cursor = db.execute(_CLOCK)
+            row = cursor.fetchone()
+        assert row is not None  # noqa: S101 - both have one row
+        return int(row[0])
 
     def _rollback(self) -> None:
         self._in_transaction = False
@@ -173,7 +201,7 @@ class PostgresConnection:
         if self._db.closed:
             self._db = None
 
-    def _commit(self, xid: str) -> None:
+    def _commit(self) -> None:
         self._in_transaction = False
         try:
             with self._talking() as db:
@@ -183,7 +211,7 @@ class PostgresConnection:
                 self._rollback()
                 raise
             self._db = None
-            if not self._has_committed(xid):
+            if not self._has_committed():
                 raise
         except StoreConflict:
             self._rollback()
@@ -192,20 +220,14 @@ class PostgresConnection:
             if status != "COMMIT":
                 raise StoreConflict(f"{self.place}: a transaction was rolled back by the server")
 
-    def _has_committed(self, xid: str) -> bool:
-        """The answer to a commit was lost: the server knows what became of it."""
+    def _has_committed(self) -> bool:
+        """The answer to a commit was lost: its mark is there, or it did not take place."""
         deadline = time.monotonic() + DOUBT_S
-        while time.monotonic() < deadline:
+        while self._can_mark and time.monotonic() < deadline:
             try:
-                fate = self.fetch_value(_FATE.replace("%s", ":xid"), {"xid": xid})
-            except StoreUnavailable:
-                fate = "in progress"
-            except psycopg.errors.InvalidParameterValue:
-                # Unknown: the server crashed before it had written anything of it to disk.
-                return False
-            if fate != "in progress":
-                return bool(fate == "committed")
-            time.sleep(NAP_S)
+                return bool(self.fetch_value(_FATE, {"session": self._session_id}) == self._number)
+            except (StoreUnavailable, StoreConflict):
+                time.sleep(NAP_S)
         raise StoreInDoubt(f"{self.place}: lost during a commit; it is not known whether it took place")
 
     @contextmanager
@@ -363,7 +385,7 @@ class Server:
             raise self.translation(error) from error
         try:
             self._refuse_old(db.info)
-            _configure(db, session)
+            _configure(db, f"SET lock_timeout = '{self._lock_timeout_ms}ms'; {session}")
         except psycopg.Error as error:
             db.close()
             raise self.translation(error) from error
@@ -375,6 +397,11 @@ class Server:
     def watched(self, db: psycopg.Connection[Any]) -> AbstractContextManager[None]:
         """Around a wait for an answer on a connection of one's own."""
         return _watch.over(db, self.settings.answer_s)
+
+    @property
+    def _lock_timeout_ms(self) -> int:
+        """Well before the wait for an answer is cut, else a lock would count as an outage."""
+        return int(min(LOCK_S, self.settings.answer_s / 2) * 1000)
 
     def _refuse_old(self, info: psycopg.ConnectionInfo) -> None:
         if info.server_version < OLDEST * 10_000:

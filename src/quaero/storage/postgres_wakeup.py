@@ -96,6 +96,7 @@ class PostgresWakeUp:
 
     def _live(self, poked: socket.socket) -> None:
         nap = FIRST_NAP_S
+        is_told = False
         with poked:
             while not self._is_closing:
                 try:
@@ -104,6 +105,9 @@ class PostgresWakeUp:
                     lost: Exception = error
                 else:
                     nap = FIRST_NAP_S
+                    if is_told:
+                        log.info("wake_up.again")
+                        is_told = False
                     try:
                         self._serve(db, poked)
                     except psycopg.Error as error:
@@ -112,7 +116,9 @@ class PostgresWakeUp:
                         return
                     finally:
                         db.close()
-                log.warning("wake_up.lost", error=str(lost))
+                if not is_told:
+                    log.warning("wake_up.lost", error=str(lost))
+                    is_told = True
                 self._sleep(nap * self._random.uniform(0.5, 1.0), poked)
                 nap = min(nap * 2, LONGEST_NAP_S)
 

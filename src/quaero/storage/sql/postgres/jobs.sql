@@ -551,7 +551,7 @@ SELECT id, host, boot_id, pid_space, pid, pid_started, version, slots, capabilit
   FROM processes ORDER BY id;
 
 -- name: remove_process
-DELETE FROM processes WHERE id = :id;
+DELETE FROM processes WHERE id = :id AND (:lease_until::bigint IS NULL OR lease_until = :lease_until::bigint);
 
 -- name: lost_jobs
 -- Locked, in order: one that its process is just ending is ended.
@@ -599,7 +599,9 @@ SELECT :origin, coalesce(:after::bigint, (SELECT max(e.seq) FROM events AS e WHE
   FROM json_array_elements(:rows::json) WITH ORDINALITY AS e (j, n);
 
 -- name: prune_events
--- The newest event of an origin stays: its number is where the next one goes on.
+-- The newest event of an origin stays: its number is where the next one goes on. With them go the marks of connections
+-- that have ended long ago.
+WITH marks AS (DELETE FROM turns WHERE at < :before::bigint - 86400000000)
 DELETE FROM events WHERE ts < :before
    AND seq < (SELECT max(e.seq) FROM events AS e WHERE e.origin = events.origin);
 

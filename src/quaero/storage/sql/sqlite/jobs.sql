@@ -479,7 +479,7 @@ SELECT id, host, boot_id, pid_space, pid, pid_started, version, slots, capabilit
   FROM processes ORDER BY id;
 
 -- name: remove_process
-DELETE FROM processes WHERE id = :id;
+DELETE FROM processes WHERE id = :id AND (:lease_until IS NULL OR lease_until = :lease_until);
 
 -- name: lost_jobs
 SELECT id, kind, attempt, rescues, parent_id, manager_id, limit_key FROM jobs INDEXED BY jobs_held

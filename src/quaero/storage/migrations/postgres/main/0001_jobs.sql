@@ -182,6 +182,13 @@ CREATE TABLE limiters (
 CREATE TABLE locks (name text COLLATE "C" PRIMARY KEY) WITH (fillfactor = 50);
 INSERT INTO locks VALUES ('definitions'), ('documents'), ('events'), ('limits');
 
+-- The number of the last transaction of each connection that writes: whether one took place whose answer was lost.
+CREATE TABLE turns (
+  session text COLLATE "C" PRIMARY KEY,
+  number  bigint NOT NULL,
+  at      bigint NOT NULL
+) WITH (fillfactor = 20, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 500);
+
 -- Changes for those who watch: (origin, seq) is the cursor. Pruned after minutes.
 CREATE TABLE events (
   origin     bigint NOT NULL,
