@@ -469,7 +469,7 @@ class JobTransaction(Protocol):
     def release_claim(self, job_id: int) -> None: ...
 
     def plan_of(self, held: Held) -> tuple[int, bool] | None:
-        """(run, is to stop) of the step that this attempt is planning; None when it no longer is."""
+        """(run, is to stop) of the step that this attempt is planning; None when it no longer is. Locks its root."""
         ...
 
     # children
@@ -530,13 +530,15 @@ class JobTransaction(Protocol):
         self,
         step_id: int,
         limit: int,
+        process_id: int,
         limit_key: str | None = None,
         floor: int | None = None,
         capabilities: Sequence[str] = (),
     ) -> list[Claimed]:
         """The best ready jobs of a step, of at least priority ``floor``; those lost twice are left out, and those that
         need something else than ``capabilities``. Within a priority those that need something go first. They are this
-        transaction's, and claimed by :meth:`claim_picked`: several steps' jobs at once, and before another look."""
+        transaction's, and claimed at the latest by :meth:`claim_picked`: several steps' jobs at once, before another
+        look."""
         ...
 
     def pick_suspect(

@@ -165,7 +165,7 @@ def _take(
         demand.suspect_allowed = not jobs
     if count > len(jobs):
         offered = demand.capabilities if lane.has_needing else ()
-        jobs += turn.tx.pick_jobs(lane.step_id, count - len(jobs), limit_key, floor, offered)
+        jobs += turn.tx.pick_jobs(lane.step_id, count - len(jobs), demand.process_id, limit_key, floor, offered)
     return jobs
 
 

@@ -119,6 +119,7 @@ class JobDispatcher:
         timeout = definition.step(row.name).timeout
         if timeout is not None:
             turn.tx.set_step_flags(row.id, {"deadline": turn.now + int(timeout * 1_000_000)})
+            turn.may_fall_due = True
         turn.made_work = True
 
     def _copy_failed(self, turn: Turn, run: RunRow, row: StepRow) -> None:
@@ -227,6 +228,7 @@ class JobDispatcher:
         if verdict.delay_us is not None:
             due = turn.now + verdict.delay_us
             turn.tx.settle([Settled(held.id, held.attempt, State.WAITING, None, due, 1)])
+            turn.may_fall_due = True
             turn.recheck(held.id)
             return
         turn.tx.release_claim(held.id)
@@ -247,7 +249,6 @@ class JobDispatcher:
             turn.recheck(held.id)
 
     def _planned_run(self, turn: Turn, held: Held) -> int:
-        turn.tx.lock_steps([held.id])
         plan = turn.tx.plan_of(held)
         if plan is None:
             raise StaleClaim(f"step {held.id} is no longer planned by attempt {held.attempt}")
@@ -301,6 +302,7 @@ class JobDispatcher:
                 timeout = self._definitions.of(turn, run).timeout
                 deadline = None if timeout is None else turn.now + int(timeout * 1_000_000)
                 turn.tx.set_run_flags(run.id, {"queued": 0, "deadline": deadline})
+                turn.may_fall_due = turn.may_fall_due or deadline is not None
                 self.advance(turn, run.id)
                 return
 

@@ -331,7 +331,7 @@ class Engine:
             self._asked_jobs += demand.jobs
             self._asked_steps += demand.steps
             self._asked_at_poke = self._pokes
-        self._writer.put(Work(commands=commands, done=done, ended=ended, logs=logs, demand=demand, is_loud=is_loud))
+        self._writer.put(Work(commands=commands, done=done, ended=ended, logs=logs, demand=demand))
 
     def _demand(self, below: float = 0.75) -> Demand | None:
         if not self._executes or self.is_draining or self.process_id == 0 or self._lease_used() >= STOP_CLAIMING:

@@ -122,6 +122,7 @@ class JobManager:
         )
         if not run_id:
             return None
+        turn.may_fall_due = turn.may_fall_due or timeout is not None
         run = turn.tx.run(run_id)
         steps = all_steps(definition)
         ids = turn.tx.add_steps(

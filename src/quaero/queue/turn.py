@@ -57,6 +57,8 @@ class Turn:
         """How the steps stand whose counters changed."""
         self.made_work = False
         """Something became claimable: other processes want to know."""
+        self.may_fall_due = False
+        """Something was put off, or got a deadline."""
         self._deltas: defaultdict[int, Delta] = defaultdict(Delta)
         self._recheck: set[int] = set()
 

@@ -27,8 +27,6 @@ class Work(msgspec.Struct):
     demand: Demand | None = None
     last_seqs: dict[int, int] = {}
     """Run -> number of its newest line, once the lines are stored."""
-    is_loud: bool = True
-    """Its commands may have made something that falls due."""
 
 
 class Posted(msgspec.Struct):
@@ -66,13 +64,12 @@ def merged(batch: list[Work]) -> Work:
     """One batch of several, in order. The newest demand stands: it was computed with all the others in mind."""
     if len(batch) == 1:
         return batch[0]
-    whole = Work(commands=[], done=[], ended=[], is_loud=False)
+    whole = Work(commands=[], done=[], ended=[])
     groups = []
     lines = 0
     for work in batch:
         whole.commands += work.commands
         whole.last_seqs = {**whole.last_seqs, **work.last_seqs}
-        whole.is_loud = whole.is_loud or work.is_loud
         whole.done += work.done
         whole.ended += work.ended
         if work.logs is not None:
@@ -94,9 +91,9 @@ def commands_apart(work: Work) -> list[Work]:
     """Each command as a turn of its own, before outcomes: they take their locks in different order."""
     if not work.commands:
         return [work]
-    parts = [Work(commands=[command], is_loud=work.is_loud) for command in work.commands]
+    parts = [Work(commands=[command]) for command in work.commands]
     if work.done or work.ended:
-        return [*parts, msgspec.structs.replace(work, commands=[], is_loud=False)]
+        return [*parts, msgspec.structs.replace(work, commands=[])]
     return [*parts[:-1], msgspec.structs.replace(work, commands=work.commands[-1:])]
 
 

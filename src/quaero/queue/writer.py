@@ -123,7 +123,7 @@ class Writer:
     def _apart(self, work: Work) -> list[Work]:
         """What takes locks of its own, in turns of their own: what is due, each command, then the rest."""
         is_due = self._next_due is None or _steady_us() + self._ahead_us >= self._next_due
-        return [*([Work(is_loud=False)] if is_due else []), *commands_apart(work)]
+        return [*([Work()] if is_due else []), *commands_apart(work)]
 
     def _write(self, work: Work) -> None:
         """Commit, however long that takes; a batch that can't be written is taken apart to find the bad item."""
@@ -276,7 +276,7 @@ class Writer:
 
     def _look_ahead(self, turn: Turn, haul: Haul, work: Work) -> int | None:
         """When something is due next: looked up when something changed that could make a difference, else kept."""
-        if work.ended or not self._next_due or (work.commands and work.is_loud):
+        if work.ended or not self._next_due or turn.may_fall_due:
             due = turn.tx.next_due()
             self._next_due = turn.now + DUE_LOOK_US if due is None else min(due, turn.now + DUE_LOOK_US)
             return due

@@ -299,17 +299,26 @@ class SqlJobTransaction:
 
     def plan_of(self, held: Held) -> tuple[int, bool] | None:
         rows = self._all("plan_of", id=held.id, attempt=held.attempt)
-        return (rows[0][0], bool(rows[0][1])) if rows else None
+        if not rows:
+            return None
+        run_id, is_to_stop, root_id = rows[0]
+        if self._has_locks:
+            self._locked_steps.add(held.id)
+            self._locked_roots.add(root_id)
+        return run_id, bool(is_to_stop)
 
     # children
 
     def add_children(self, manager_id: int, step_id: int, children: ChildBatch) -> int:
         if not len(children):
             return 0
-        first = self._numbers(len(children))
+        # Where numbers come from a sequence, the statement itself takes them.
+        takes_numbers = "add_payloads" not in self._sql
+        first = 0 if takes_numbers else self._numbers(len(children))
         payloads = (b"[" + b",".join(children.payloads) + b"]").decode()
         common = {
             "first": first,
+            "count": len(children),
             "manager_id": manager_id,
             "step_id": step_id,
             "now": self._now,
@@ -321,7 +330,7 @@ class SqlJobTransaction:
             added = self._run("add_children_with", **common, rows=as_json(children.rows))
         else:
             added = self._run("add_children", **common, priority=top, rows=as_json(children.keys))
-        if "add_payloads" in self._sql:
+        if not takes_numbers:
             name = "add_payloads" if added == len(children) else "add_payloads_of_inserted"
             self._run(name, first=first, payloads=payloads)
         if top:
@@ -425,11 +434,14 @@ class SqlJobTransaction:
         self,
         step_id: int,
         limit: int,
+        process_id: int,
         limit_key: str | None = None,
         floor: int | None = None,
         capabilities: Sequence[str] = (),
     ) -> list[Claimed]:
         params = {"step_id": step_id, "limit": limit, "floor": LOWEST if floor is None else floor}
+        if limit_key is None and not capabilities and "claim_jobs" in self._sql:
+            return self._peek("claim_jobs", **params, process_id=process_id, now=self._now)
         found: list[Claimed] = []
         for needs in (*capabilities, ""):
             if limit_key is not None:

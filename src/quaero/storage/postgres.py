@@ -49,10 +49,10 @@ SET idle_in_transaction_session_timeout = '5s';
 """A process that is cut off in the middle of a transaction must not keep its locks from the others: not for as long as
 they could miss a renewal of their leases for it."""
 _READING = "SET default_transaction_read_only = on; SET statement_timeout = '60s'; SET jit = off;"
-_BEGIN = b"BEGIN ISOLATION LEVEL READ COMMITTED"
+_BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
 _CLOCK = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 _MARK = """
-INSERT INTO turns (session, number, at) VALUES (:session, :number, (extract(epoch FROM now()) * 1000000)::bigint)
+INSERT INTO turns (session, number, at) VALUES ('{session}', {number}, (extract(epoch FROM now()) * 1000000)::bigint)
 ON CONFLICT (session) DO UPDATE SET number = excluded.number, at = excluded.at
 RETURNING (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
 """
@@ -176,15 +176,10 @@ class PostgresConnection:
             # The very first transaction makes the tables.
             [self._can_mark] = db.execute(_HAS_TURNS).fetchone() or (False,)
         self._number += 1
-        with db.pipeline():
-            db.execute(_BEGIN)
-            if self._can_mark:
-                cursor = db.execute(
-                    placeholders(_MARK), {"session": self._session_id, "number": self._number}, prepare=True
-                )
-            else:
-                cursor = db.execute(_CLOCK)
-            row = cursor.fetchone()
+        statement = _MARK.format(session=self._session_id, number=self._number) if self._can_mark else _CLOCK
+        cursor = db.execute(f"{_BEGIN}; {statement}".encode())
+        cursor.nextset()
+        row = cursor.fetchone()
         assert row is not None  # noqa: S101 - both have one row
         return int(row[0])
 

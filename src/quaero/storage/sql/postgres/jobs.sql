@@ -150,16 +150,18 @@ UPDATE jobs
 UPDATE jobs SET claimed_by = NULL WHERE id = :id;
 
 -- name: plan_of
-SELECT s.manager_id, s.stop_reason IS NOT NULL OR r.stop_reason IS NOT NULL
-  FROM jobs AS j JOIN steps AS s ON s.id = j.id JOIN runs AS r ON r.id = s.manager_id
- WHERE j.id = :id AND j.attempt = :attempt AND j.status = 2;
+-- With the lock of its root.
+SELECT p.run, p.is_to_stop, p.root FROM planned_step(:id, :attempt::integer) AS p;
 
 -- name: add_children
 -- :rows are the child keys, in order; what is there already (or open under the same dedup key) is left alone.
-WITH io AS (
+WITH taken AS MATERIALIZED (
+  SELECT take_job_numbers(:count) AS first
+), io AS (
   INSERT INTO job_io (id, parent_id, child_key, payload)
-  SELECT :first + e.n - 1, :step_id, e.key, e.payload::text
-    FROM ROWS FROM (json_array_elements_text(:rows::json), json_array_elements(:payloads::json))
+  SELECT t.first + e.n - 1, :step_id, e.key, e.payload::text
+    FROM taken AS t
+   CROSS JOIN ROWS FROM (json_array_elements_text(:rows::json), json_array_elements(:payloads::json))
          WITH ORDINALITY AS e (key, payload, n)
   ON CONFLICT DO NOTHING RETURNING id
 )
@@ -170,11 +172,14 @@ SELECT io.id, 2, :manager_id, :step_id, 0, :priority, :now, :now FROM io;
 -- As add_children, with what a payload may say for itself: [key, priority, limit key, dedup key, depth, spawned by,
 -- needs].
 -- Of those with a dedup key only the ones whose job could be made keep what they were given.
-WITH given AS (
-  SELECT :first + e.n - 1 AS id, e.j ->> 0 AS key, (e.j ->> 1)::integer AS priority, e.j ->> 2 AS limit_key,
+WITH taken AS MATERIALIZED (
+  SELECT take_job_numbers(:count) AS first
+), given AS (
+  SELECT t.first + e.n - 1 AS id, e.j ->> 0 AS key, (e.j ->> 1)::integer AS priority, e.j ->> 2 AS limit_key,
          e.j ->> 3 AS dedup_key, (e.j ->> 4)::integer AS depth, (e.j ->> 5)::bigint AS spawned_by,
          e.j ->> 6 AS needs, e.payload::text AS payload
-    FROM ROWS FROM (json_array_elements(:rows::json), json_array_elements(:payloads::json))
+    FROM taken AS t
+   CROSS JOIN ROWS FROM (json_array_elements(:rows::json), json_array_elements(:payloads::json))
          WITH ORDINALITY AS e (j, payload, n)
 ), known AS (
   SELECT g.id FROM given AS g JOIN job_io AS i ON i.parent_id = :step_id AND i.child_key = g.key
@@ -367,6 +372,22 @@ SELECT coalesce(json_agg(json_build_array(r.id, r.attempt + 1, r.failures, r.dep
            AND priority >= :floor
          ORDER BY priority DESC, available_at, id LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED) AS r
   JOIN job_io AS io ON io.id = r.id;
+
+-- name: claim_jobs
+-- As peek_jobs, and claimed at once.
+WITH r AS (
+  SELECT id, attempt, failures, depth, priority, limit_key FROM jobs
+   WHERE parent_id = :step_id AND kind = 2 AND status = 0 AND rescues < 2 AND needs = '' AND priority >= :floor
+   ORDER BY priority DESC, available_at, id LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
+), claimed AS (
+  UPDATE jobs
+     SET status = 2, attempt = jobs.attempt + 1, claimed_by = :process_id,
+         started_at = coalesce(jobs.started_at, :now)
+    FROM r WHERE jobs.id = r.id
+)
+SELECT coalesce(json_agg(json_build_array(r.id, r.attempt + 1, r.failures, r.depth, r.priority, r.limit_key, 0,
+                                          io.payload)), '[]')::text
+  FROM r JOIN job_io AS io ON io.id = r.id;
 
 -- name: peek_keyed_jobs
 -- As peek_jobs: those with one limit key that need one capability, or (empty) none.

@@ -115,7 +115,7 @@ UPDATE jobs
 UPDATE jobs SET claimed_by = NULL WHERE id = :id;
 
 -- name: plan_of
-SELECT s.manager_id, s.stop_reason IS NOT NULL OR r.stop_reason IS NOT NULL
+SELECT s.manager_id, s.stop_reason IS NOT NULL OR r.stop_reason IS NOT NULL, s.root_id
   FROM jobs AS j JOIN steps AS s ON s.id = j.id JOIN runs AS r ON r.id = s.manager_id
  WHERE j.id = :id AND j.attempt = :attempt AND j.status = 2;
 

@@ -151,6 +151,19 @@ CREATE INDEX steps_of_run ON steps (manager_id, position);
 CREATE INDEX steps_lane ON steps (priority DESC, turn) WHERE pending > waiting;
 CREATE INDEX steps_deadline ON steps (deadline) WHERE deadline IS NOT NULL;
 
+-- The step that this attempt is planning, under the lock of its root: two statements, one message. No row when the
+-- attempt no longer holds it.
+CREATE FUNCTION planned_step(step bigint, held integer)
+RETURNS TABLE (run bigint, is_to_stop boolean, root bigint) LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM 1 FROM steps AS s JOIN runs AS r ON r.id = s.root_id WHERE s.id = step FOR NO KEY UPDATE OF r;
+  RETURN QUERY
+  SELECT s.manager_id, s.stop_reason IS NOT NULL OR r.stop_reason IS NOT NULL, s.root_id
+    FROM jobs AS j JOIN steps AS s ON s.id = j.id JOIN runs AS r ON r.id = s.manager_id
+   WHERE j.id = step AND j.attempt = held AND j.status = 2;
+END
+$$;
+
 -- Running programs. A process renews this one row; its jobs live as long as it does.
 CREATE TABLE processes (
   id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
