@@ -32,7 +32,7 @@ FIRST = 1_000
 OLD = 1_000_000
 """The first of the ended runs; its step is the next number."""
 TABLES = ("jobs", "job_io", "steps", "runs", "attempts", "events", "processes", "limiters", "definitions")
-SMALL = {"processes"}
+SMALL = {"processes", "turns"}
 """May be read whole: no more rows than nodes."""
 
 _PLACES = f"""
@@ -43,6 +43,7 @@ SELECT i, {FIRST} + i AS id,
   FROM generate_series(0, {JOBS - 1}) AS i
 """
 _FAMILY = f"""
+SELECT setval('job_numbers', 5000000);
 INSERT INTO runs (id, definition_id, revision, root_id, name, log_day)
 SELECT id, 'run', 1, id, 'run', '2025-11-22' FROM (
   SELECT {RUN} AS id UNION ALL SELECT {OLD} + 2 * n FROM generate_series(0, {RUNS - 1}) AS n) AS r;
@@ -128,12 +129,13 @@ def flags(names: str, **given: Any) -> dict[str, Any]:
 COUNTERS = (BUSY, *(getattr(Delta(), name) for name in Delta.__struct_fields__))
 CLAIM = {"step_id": BUSY, "limit": 100, "floor": -(2**63)}
 LOOK = {"roots": None, "types": '["work", "keyed"]', "skip": "[]", "capabilities": '["gpu"]'}
-CHILD = {"first": 5_000_000, "manager_id": RUN, "step_id": BUSY, "now": NOW, "payloads": "[{}]"}
+CHILD = {"count": 1, "manager_id": RUN, "step_id": BUSY, "now": NOW, "payloads": "[{}]"}
 HELD = rows((FIRST, 1))
 WRITES: dict[str, tuple[dict[str, Any], set[str]]] = {
     "lock_steps": (rows(BUSY), {"steps_pkey", "runs_pkey"}),
     "lock_runs": (rows(RUN), {"runs_pkey"}),
     "peek_jobs": (CLAIM, {"jobs_ready", "job_io_pkey"}),
+    "claim_jobs": ({**CLAIM, "process_id": 1, "now": NOW}, {"jobs_ready", "jobs_pkey", "job_io_pkey"}),
     "peek_needing_jobs": ({**CLAIM, "needs": "gpu"}, {"jobs_needing", "job_io_pkey"}),
     "peek_keyed_jobs": ({**CLAIM, "step_id": KEYED, "limit_key": "host1", "needs": ""}, {"jobs_keyed", "job_io_pkey"}),
     "peek_suspect": ({"step_id": BUSY, "limit_key": None, "capabilities": "[]"}, {"jobs_suspect", "job_io_pkey"}),
@@ -172,7 +174,7 @@ WRITES: dict[str, tuple[dict[str, Any], set[str]]] = {
         {"jobs_pkey"},
     ),
     "release_claim": ({"id": BUSY}, {"jobs_pkey"}),
-    "plan_of": ({"id": BUSY, "attempt": 0}, {"jobs_pkey", "steps_pkey", "runs_pkey"}),
+    "plan_of": ({"id": BUSY, "attempt": 0}, set()),
     "set_run_flags": (
         flags("queued failing warned stop_reason stop_at paused_at deadline message", id=RUN),
         {"runs_pkey"},
@@ -356,7 +358,7 @@ def test_new_children_cost_the_same_each(db: Sessions) -> None:
     def made(count: int, name: str) -> Plan:
         keys = [f"new{n}" for n in range(count)]
         given = keys if name == "add_children" else [(key, 0, None, f"dedup-{key}", 1, 7, "") for key in keys]
-        params = {**WRITES[name][0], **rows(*given), "payloads": json.dumps([{}] * count)}
+        params = {**WRITES[name][0], **rows(*given), "payloads": json.dumps([{}] * count), "count": count}
         return explained(db.writing, name, params)
 
     for name in ("add_children", "add_children_with"):
