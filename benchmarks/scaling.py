@@ -24,6 +24,7 @@ from random import Random
 from statistics import quantiles
 from time import monotonic, perf_counter
 from typing import Any
+from uuid import uuid4
 
 import psycopg
 from rich.console import Console
@@ -100,7 +101,8 @@ class Client:
         return run_id
 
     def register(self) -> int:
-        row = ProcessRow(0, "virtual", "none", "none", 0, None, "0", SLOTS, "[]", 0, 0, 0, 0)
+        # Every node on a host of its own: none looks at the others' pids.
+        row = ProcessRow(0, "virtual", uuid4().hex, "none", 0, None, "0", SLOTS, "[]", 0, 0, 0, 0)
         return int(
             self.turn(lambda t: t.tx.add_process(row._replace(lease_until=t.tx.lease_now + LEASE_US, started_at=t.now)))
         )

@@ -15,6 +15,7 @@ from quaero.model.document import draft
 from quaero.ports.jobs import Child, Held
 from quaero.queue import reruns
 from quaero.queue.attempts import finish
+from quaero.queue.claims import LEAST_SHARE
 from tests.engine_kit import BACKENDS, LEASE_S, SECOND, Job, Lab, define, spawned, step
 
 RETRY_3 = RetryPolicy(max_attempts=3, backoff=2, jitter=False)
@@ -1327,13 +1328,22 @@ def test_a_run_with_many_steps_gets_no_more_turns_than_another(lab: Lab) -> None
     wide = lab.start(define("wide", *[step(name) for name in "abcd"]))
     for name in "abcd":
         lab.plan(wide, name, [f"w{name}{n}" for n in range(9)])
-    one_step(lab, [f"n{n}" for n in range(9)], name="narrow")
+    one_step(lab, [f"n{n}" for n in range(20)], name="narrow")
 
     one_by_one = [keys(lab.claim(1))[0][0] for _ in range(8)]
-    at_once = [key[0] for key in keys(lab.claim(8))]
+    at_once = [key[0] for key in keys(lab.claim(2 * LEAST_SHARE))]
 
     assert one_by_one.count("n") == 4
-    assert at_once.count("n") == 4
+    assert at_once.count("n") == LEAST_SHARE
+
+
+def test_a_small_claim_is_of_few_runs_and_the_next_one_of_the_others(lab: Lab) -> None:
+    runs = [one_step(lab, [f"{name}{n}" for n in range(20)], name=name) for name in "abc"]
+
+    claims = [{job.manager_id for job in lab.claim(LEAST_SHARE)} for _ in runs]
+
+    assert [len(served) for served in claims] == [1, 1, 1]
+    assert set().union(*claims) == set(runs)
 
 
 def test_a_limit_of_concurrency_holds_over_runs_and_frees_its_slots(lab: Lab) -> None:

@@ -20,6 +20,9 @@ KEYS_AT_ONCE = 256
 BUSY_US = 20_000
 """When to look again after another process was found to be claiming under limits."""
 DUE_AT_ONCE = 2_000
+LEAST_SHARE = 8
+"""Jobs of one lane in a claim, where there are many: more lanes would cost more statements, and on a server more locks,
+for a job or two of each. Who was not served now is first the next time."""
 LANES = 64
 """As many as one look shows."""
 
@@ -87,7 +90,7 @@ def claim(turn: Turn, demand: Demand, limits_of: LimitsOf) -> Haul:
         top = max(lane.priority for lane in lanes)
         # What a lane has below the next lane's best must wait for that one.
         floor = max((lane.priority for lane in lanes if lane.priority < top), default=None)
-        for lane, quota in share([lane for lane in lanes if lane.priority == top], left):
+        for lane, quota in share([lane for lane in lanes if lane.priority == top], left, LEAST_SHARE):
             jobs = _claim_lane(turn, demand, lane, quota, floor, limits_of, haul)
             left -= len(jobs)
             if not jobs or len(jobs) >= lane.ready or (len(jobs) < quota and floor is None):
