@@ -20,7 +20,7 @@ import msgspec
 import psycopg
 import pytest
 
-from quaero.errors import QuaeroError, StoreConflict
+from quaero.errors import QuaeroError, StaleClaim, StoreConflict
 from quaero.model.definition import JobDefinition, Limits
 from quaero.model.document import DocumentDraft
 from quaero.model.outcome import JobOutcome
@@ -218,9 +218,15 @@ class Node:
         commands.append(
             (lambda turn: self.dispatcher.seal(turn, held, planned=wanted, warnings=0, plan_hash=""), future)
         )
-        future.add_done_callback(lambda sealed: self.shared.sealed.append((held, sealed.result())))
+        future.add_done_callback(lambda sealed: self._sealed(held, sealed.result()))
         for command in commands:
             self.writer.put(Work(commands=[command]))
+
+    def _sealed(self, held: Held, answer: Any) -> None:
+        self.shared.sealed.append((held, answer))
+        if isinstance(answer, StaleClaim):
+            # As the engine does: a plan that is no longer wanted is given up.
+            self.writer.put(Work(commands=[(lambda turn: self.dispatcher.planning_stopped(turn, held), None)]))
 
     def live(self) -> None:
         try:
