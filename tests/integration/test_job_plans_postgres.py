@@ -19,7 +19,7 @@ from psycopg import ClientCursor
 from quaero.ports.jobs import Delta
 from quaero.storage.postgres import _READING, _WRITING, PostgresDatabase
 from quaero.storage.statements import statements
-from tests.postgres import drop_database, fresh_database
+from tests.postgres import drop_database, unused_database
 
 JOBS = 300_000
 RUNS = 3_000
@@ -101,7 +101,7 @@ class Sessions(NamedTuple):
 
 @pytest.fixture(scope="module", params=_STATISTICS)
 def db(request: pytest.FixtureRequest) -> Iterator[Sessions]:
-    url = fresh_database()
+    url = unused_database()
     before, after = _STATISTICS[request.param]
     with psycopg.connect(url, autocommit=True) as owner:
         for table in TABLES:
