@@ -185,6 +185,7 @@ def test_the_server_is_stopped_and_crashes_under_load(fleet):
     nodes.leave()
 
 
+@pytest.mark.soak
 def test_the_connections_of_one_node_stall_for_longer_than_its_lease(fleet):
     nodes = fleet(3, seed=3, wired=True)
     run_id = nodes.site.submit(generated(200, lines=10, delay_ms=150))

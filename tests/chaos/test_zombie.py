@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 
+import pytest
+
 from tests.chaos.kit import Node, Site, check_all_done_once, generated, own_site, refusals
 from tests.waiting import wait_until
 
@@ -43,6 +45,7 @@ def test_the_result_of_a_zombie_is_refused(site):
     assert zombie.told("engine.refused") > 0
 
 
+@pytest.mark.soak
 def test_a_node_stopped_inside_a_transaction_keeps_its_locks_for_a_while_only(server, tmp_path):
     with own_site(server, tmp_path) as site:
         run_id = site.submit(generated(1_000, lines=1, delay_ms=20))
