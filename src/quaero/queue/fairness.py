@@ -20,7 +20,8 @@ def share(lanes: Sequence[Lane], demand: int, least: int = 1) -> list[tuple[Lane
             break
         runs: dict[int, list[Lane]] = {}
         for lane in sorted(
-            (lane for lane in lanes if lane.priority == priority), key=lambda lane: (lane.turn, lane.step_id)
+            (lane for lane in lanes if lane.priority == priority and lane.ready > 0),
+            key=lambda lane: (lane.turn, lane.step_id),
         ):
             runs.setdefault(lane.manager_id, []).append(lane)
         in_turn = sorted(runs.values(), key=lambda steps: steps[-1].turn)[: max(1, demand // least)]
