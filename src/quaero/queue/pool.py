@@ -192,11 +192,6 @@ class WorkerPool:
             self._ended.append(_end(info, claimed.id, claimed.attempt, "released", limit_key=claimed.limit_key))
         self._check_quiet()
 
-    def forget_claimed(self) -> None:
-        """Give up what has not started. Others may hold it by now, and this is refused; if none does, it is free again:
-        this process may keep its lease after all."""
-        self.release_claimed()
-
     def stop_steps(self, is_stopped: Callable[[StepInfo], bool], reason: str) -> None:
         """Ask the running jobs of stopped steps to end, and drop the claimed ones."""
         for slot in self._slots:

@@ -262,7 +262,6 @@ class PostgresReaders:
     def __init__(self, server: Server, size: int) -> None:
         self._server = server
         self._size = size
-        self._made: list[PostgresConnection] = []
         self._pool: ConnectionPool[psycopg.Connection[Row]] | None = None
         self._lock = threading.Lock()
         self._reader = _PooledReader(self)
