@@ -696,7 +696,7 @@ class Engine:
 
     def _fence(self) -> None:
         """This process may no longer act for its jobs: stop them all; their results would be refused."""
-        # Others may hold it by now, and this is refused; if none does, it is free again: the lease may be kept after all.
+        # Others may hold it by now, and this is refused; if none does, it is free again: the lease may yet be kept.
         self._pool.release_claimed()
         self._pool.stop_all("drain")
         for task in list(self._planning.values()):
