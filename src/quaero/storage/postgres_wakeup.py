@@ -138,9 +138,11 @@ class PostgresWakeUp:
                     _drain(poked)
                 if wire in ready:
                     self._listen(db)
-                if self._is_asked and (self._is_closing or time.monotonic() >= self._next_call):
+                # Read once, and first: what was asked for before the end is still told.
+                is_last = self._is_closing
+                if self._is_asked and (is_last or time.monotonic() >= self._next_call):
                     self._call(db)
-                if self._is_closing:
+                if is_last:
                     return
 
     def _until_next_call(self) -> float | None:
