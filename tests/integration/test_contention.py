@@ -341,10 +341,20 @@ class Disturber(Node):
         super().__init__(url, shared, seed)
         self.deeds = deeds
         self.victims: list[Node] = []
+        self.has_stopped = threading.Event()
+
+    def starts_nothing_more(self) -> None:
+        """Returns when the runs that it was about to start are there."""
+        assert self.has_stopped.wait(30) or self.shared.errors
+        written: Future[Any] = Future()
+        self.writer.put(Work(commands=[(lambda turn: None, written)]))
+        if not self.shared.errors:
+            written.result(30)
 
     def disturb(self) -> None:
         super().disturb()
         if self.shared.stop.is_set():
+            self.has_stopped.set()
             self.settle_down()
         else:
             getattr(self, self.random.choice(self.deeds))()
@@ -472,6 +482,8 @@ def work_together(url: str, scenario: Scenario, seconds: float, seed: int) -> Sh
     try:
         shared.end.wait(seconds)
         shared.stop.set()
+        for disturber in disturbers:
+            disturber.starts_nothing_more()
         deadline = time.monotonic() + 30
         while (left := reader.open_runs()) and not shared.errors:
             assert time.monotonic() < deadline, (

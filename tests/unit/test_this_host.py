@@ -19,7 +19,7 @@ def host(request: pytest.FixtureRequest) -> ThisHost:
 
 
 def own(on: ThisHost, /, **changes: object) -> ProcessRow:
-    return on.process_row()._replace(**changes)  # type: ignore[arg-type]
+    return on.process_row()._replace(**changes)  # type: ignore[arg-type]  # the test names the fields
 
 
 def test_this_process_is_alive_and_one_that_ended_here_is_dead(host):

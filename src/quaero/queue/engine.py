@@ -175,8 +175,7 @@ class Engine:
         """Set when this node has found that it may no longer work here; the log says why. It then drains."""
         self.refused = 0
         """Stale results that were refused, so far."""
-        self.trouble: StoreUnavailable | None = None
-        """Why the store can't be written now, or None."""
+        self._troubles: dict[str, StoreUnavailable] = {}
         self.crash: Exception | None = None
         """What ended the writer: a defect of ours. Nothing more is written; others take over when the lease ends."""
 
@@ -426,9 +425,14 @@ class Engine:
         if self._flush_due is None and self._loop is not None:
             self._flush_due = self._loop.call_later(LINES_S, self.flush)
 
-    def _troubled_from_writer(self, error: StoreUnavailable | None) -> None:
+    @property
+    def trouble(self) -> StoreUnavailable | None:
+        """Why the store can't be written now, or None."""
+        return next(iter(self._troubles.values()), None)
+
+    def _troubled_from_writer(self, who: str, error: StoreUnavailable | None) -> None:
         if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._troubled, error)
+            self._loop.call_soon_threadsafe(self._troubled, who, error)
 
     def _crashed_in_writer(self, error: Exception) -> None:
         if self._loop is not None:
@@ -443,12 +447,17 @@ class Engine:
             if not waiter.done():
                 waiter.set_exception(error)
 
-    def _troubled(self, error: StoreUnavailable | None) -> None:
-        if error is not None and self.trouble is None:
+    def _troubled(self, who: str, error: StoreUnavailable | None) -> None:
+        """Two threads write: an outage begins with the first that can't, and is over when both can."""
+        was_in_trouble = self.trouble is not None
+        if error is None:
+            self._troubles.pop(who, None)
+        else:
+            self._troubles[who] = error
+        if error is not None and not was_in_trouble:
             log.error("store.unavailable", error=str(error))
-        elif error is None and self.trouble is not None:
+        elif was_in_trouble and self.trouble is None:
             log.info("store.available_again")
-        self.trouble = error
 
     # planning
 

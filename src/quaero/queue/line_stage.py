@@ -16,6 +16,28 @@ LONGEST_NAP_S = 5.0
 """Between attempts to write while the disk is full or the file is locked."""
 
 
+Troubled = Callable[[str, StoreUnavailable | None], None]
+"""Who of those that write can't (or, with None, can again)."""
+
+
+class Trouble:
+    """Of one writing thread: told when it begins, at each attempt, and once when it is over."""
+
+    def __init__(self, who: str, told: Troubled) -> None:
+        self._who = who
+        self._told = told
+        self._is_in_it = False
+
+    def begins(self, error: StoreUnavailable) -> None:
+        self._is_in_it = True
+        self._told(self._who, error)
+
+    def ends(self) -> None:
+        if self._is_in_it:
+            self._is_in_it = False
+            self._told(self._who, None)
+
+
 class LineStage:
     """Stores the lines of jobs, in a thread of its own, before the outcomes that travel with them go on to the writer.
 
@@ -28,13 +50,13 @@ class LineStage:
         logs: LogStore,
         onward: SimpleQueue[Work | None],
         stop: threading.Event,
-        troubled: Callable[[StoreUnavailable | None], None],
+        troubled: Troubled,
         crashed: Callable[[Exception], None],
     ) -> None:
         self._logs = logs
         self._onward = onward
         self._stop = stop
-        self._troubled = troubled
+        self._trouble = Trouble("lines", troubled)
         self._crashed = crashed
         self._inbox: SimpleQueue[Work | None] = SimpleQueue()
         self._passing = 0
@@ -84,11 +106,10 @@ class LineStage:
             except StoreInDoubt:
                 raise
             except StoreUnavailable as error:
-                self._troubled(error)
+                self._trouble.begins(error)
                 if self._stop.wait(nap):
                     return None
                 nap = min(nap * 2, LONGEST_NAP_S)
             else:
-                if nap != FIRST_NAP_S:
-                    self._troubled(None)
+                self._trouble.ends()
                 return last_seqs

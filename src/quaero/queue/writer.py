@@ -25,7 +25,7 @@ from quaero.queue.attempts import Ended, finish
 from quaero.queue.claims import Demand, Haul, LimitsOf, bring_due, claim, narrowed
 from quaero.queue.dispatcher import JobDispatcher
 from quaero.queue.job_manager import JobManager
-from quaero.queue.line_stage import FIRST_NAP_S, LONGEST_NAP_S, LineStage
+from quaero.queue.line_stage import FIRST_NAP_S, LONGEST_NAP_S, LineStage, Trouble, Troubled
 from quaero.queue.masking import Masker
 from quaero.queue.retry import describe
 from quaero.queue.turn import Turn
@@ -57,7 +57,7 @@ class Writer:
         limits_of: LimitsOf,
         masker: Masker,
         post: Post,
-        troubled: Callable[[StoreUnavailable | None], None],
+        troubled: Troubled,
         crashed: Callable[[Exception], None],
     ) -> None:
         """Called in the writer thread: ``post`` after each commit, ``troubled`` when the store can't be written (None:
@@ -69,7 +69,7 @@ class Writer:
         self._limits_of = limits_of
         self._masker = masker
         self._post = post
-        self._troubled = troubled
+        self._trouble = Trouble("jobs", troubled)
         self._crashed = crashed
         self._inbox: SimpleQueue[Work | None] = SimpleQueue()
         self._stop = threading.Event()
@@ -137,7 +137,7 @@ class Writer:
                 raise
             except StoreUnavailable as error:
                 self._dispatcher.rolled_back()
-                self._troubled(error)
+                self._trouble.begins(error)
                 if self._stop.wait(nap):
                     _refuse(work, error)
                     return
@@ -153,8 +153,7 @@ class Writer:
                     _refuse(work, error)
                     return
             else:
-                if nap != FIRST_NAP_S:
-                    self._troubled(None)
+                self._trouble.ends()
                 self._post(posted)
                 return
 
