@@ -229,13 +229,20 @@ class Site:
         """SIGSTOP between two transactions: stopped inside one, it would keep locks that the others wait for."""
         self._stop_when(node, self._is_between if self.url else self._is_free)
 
-    def stop_inside(self, node: Node, behind: str) -> None:
-        """SIGSTOP in the middle of a transaction, behind a statement that begins so (PostgreSQL)."""
-        sql = (
-            f"SELECT 1 FROM pg_stat_activity WHERE application_name = '{node.name}' "
-            f"AND state = 'idle in transaction' AND query LIKE '{behind}%'"
-        )
-        self._stop_when(node, lambda node: bool(self._sessions(node)) and bool(self.rows(sql)))
+    def stop_inside(self, node: Node) -> None:
+        """SIGSTOP in the middle of a transaction that holds the root of a run (PostgreSQL): where it tells of progress.
+
+        Its next event is held up, it is stopped while it waits for that, and then let through.
+        """
+        of_node = f"SELECT 1 FROM pg_stat_activity WHERE application_name = '{node.name}'"
+        with psycopg.connect(self.url) as db:
+            db.execute("LOCK TABLE events IN EXCLUSIVE MODE")
+            self.until(
+                lambda: self.rows(f"{of_node} AND wait_event_type = 'Lock' AND query LIKE 'INSERT INTO events%'")
+            )
+            node.signal(signal.SIGSTOP)
+            db.rollback()
+        self.until(lambda: self.rows(f"{of_node} AND state = 'idle in transaction'"))
 
     def _stop_when(self, node: Node, is_there: Callable[[Node], bool]) -> None:
         def stopped() -> bool:
