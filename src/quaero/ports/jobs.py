@@ -77,6 +77,10 @@ class ChildBatch(msgspec.Struct):
     def __len__(self) -> int:
         return len(self.payloads)
 
+    @property
+    def has_dedup(self) -> bool:
+        return any(row.dedup_key is not None for row in self.rows)
+
 
 class Claimed(NamedTuple):
     """A worker job that this process now holds."""
@@ -402,8 +406,8 @@ class JobTransaction(Protocol):
 
     Where several nodes write at once, their transactions take locks in one order, so that none waits for another in
     a circle: the registration of nodes, who leads, jobs (their own ones; of others only what is not locked),
-    documents, limits, the roots of runs in the order of their ids, definitions. Steps, runs and counters are read for a
-    decision, and written, only under the lock of their root. With a single writer all of these are free.
+    documents, limits, dedup keys, the roots of runs in the order of their ids, definitions. Steps, runs and counters
+    are read for a decision, and written, only under the lock of their root. With a single writer all of these are free.
     """
 
     @property
@@ -433,6 +437,10 @@ class JobTransaction(Protocol):
 
     def lock_limits(self, *, wait: bool) -> bool:
         """All limiters; False when another transaction holds them and this one won't wait."""
+        ...
+
+    def lock_dedup(self) -> None:
+        """Who may make jobs with dedup keys: two that make the same ones would wait for each other."""
         ...
 
     def savepoint(self) -> AbstractContextManager[None]: ...

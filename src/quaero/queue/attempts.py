@@ -113,7 +113,7 @@ def _finish_rich(
     process_id: int,
     children_failed: Callable[[Turn, int], None],
 ) -> None:
-    # In the order of locks: jobs, documents, limits, then what needs the roots of runs.
+    # In the order of locks: jobs, documents, limits, dedup keys, then what needs the roots of runs.
     completed = [e for e in ended if e.kind == "completed"]
     if completed:
         turn.tx.complete([Held(e.job_id, e.attempt) for e in completed])
@@ -122,6 +122,8 @@ def _finish_rich(
     if slots:
         turn.tx.lock_limits(wait=True)
         turn.tx.release_slots(slots)
+    if any(e.children is not None and e.children.has_dedup for e in ended):
+        turn.tx.lock_dedup()
     if any(e.kind in _NEED_THE_RUN or e.children is not None for e in ended):
         # With those that the counters need later: roots are locked in one order, so at one time.
         turn.tx.lock_steps({*other_steps, *(e.step_id for e in ended)})

@@ -181,6 +181,8 @@ class JobDispatcher:
         Raises:
             StaleClaim: the plan is no longer this attempt's to make, or the step is being stopped.
         """
+        if children.has_dedup:
+            turn.tx.lock_dedup()
         run_id = self._planned_run(turn, held)
         added = turn.tx.add_children(run_id, held.id, children)
         turn.delta(held.id).create(State.READY, added)

@@ -130,6 +130,9 @@ class SqlJobTransaction:
     def lock_definitions(self) -> None:
         self._lock("definitions")
 
+    def lock_dedup(self) -> None:
+        self._lock("dedup")
+
     def lock_limits(self, *, wait: bool) -> bool:
         if wait:
             self._lock("limits")
