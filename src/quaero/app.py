@@ -28,14 +28,18 @@ from quaero.queue.node import NodeIdentity, SystemClock, is_gone, lease_clock_us
 from quaero.queue.offline import OfflineTurns
 from quaero.queue.planner import StepPlanner
 from quaero.queue.pool import WorkerPool
+from quaero.queue.scheduler import Scheduling
+from quaero.queue.schedules import Schedules
 from quaero.queue.step_info import StepBook
 from quaero.queue.step_manager import StepManager
 from quaero.queue.wakeup import DatagramWakeUp, tell_once
+from quaero.storage.access import SqlAccessStore
 from quaero.storage.document_prepare import ContractRegistry, DocumentPreparer
 from quaero.storage.documents import SqlDocumentStore
 from quaero.storage.job_store import SqlJobStore
 from quaero.storage.keys import EncryptionKey, SecretResolver, SqlKeyStore
 from quaero.storage.logs import SqlLogStore
+from quaero.storage.schedules import SqlScheduleStore
 from quaero.storage.sqlite import Readers, SqliteDatabase, make_private_folder, refuse_network_file_system
 
 if TYPE_CHECKING:
@@ -175,6 +179,7 @@ class App:
         self.documents = SqlDocumentStore(self.store.readers, canonical_source_type)
         self.encryption_key = EncryptionKey(config.data, os.environ)
         self.keys = SqlKeyStore(self.store.database, self.store.readers, self.encryption_key, self.clock)
+        self.access = SqlAccessStore(self.store.database, self.store.readers, self.clock)
         self.secrets = SecretResolver(self.keys, os.environ, self.masker)
         self.compute = ProcessCompute(config.engine.processes)
         self.services = Services(documents=self.documents, compute=self.compute, clock=self.clock)
@@ -184,6 +189,7 @@ class App:
         self.definitions = Definitions()
         self.jobs = JobManager(self.workers.needs)
         self.dispatcher = JobDispatcher(self.jobs, self.definitions, self.random)
+        self.scheduling = Scheduling(Schedules(self.jobs, self.dispatcher), SqlScheduleStore(self.store.readers))
         self.book = StepBook(self.store, self.workers, self.definitions, config.limits, self.secrets.reveal)
         self.host = ThisHost(is_alone=self.backend.is_alone)
         self.offline = OfflineTurns(
@@ -260,10 +266,12 @@ class App:
             executes=executes,
             capabilities=detected() | frozenset(engine.capabilities),
             key_version=self.encryption_key.version,
+            scheduling=self.scheduling,
         )
 
     def close(self) -> None:
         self.compute.close()
+        self.access.close()
         self.logs.close()
         self.store.close()
 

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 from urllib.parse import parse_qs, unquote
 
 from platformdirs import user_data_path
@@ -60,8 +60,10 @@ _SERVER_URL = re.compile(
     re.IGNORECASE,
 )
 """What can be shown of such a URL stands in its groups. One that reads otherwise may have its password anywhere."""
-_NOT_SETTINGS = frozenset({"DATA", "DATABASE", "SECRET"})
-"""First words of variables that are read elsewhere."""
+_NOT_SETTINGS = frozenset({"DATA", "DATABASE", "SECRET", "SERVICE"})
+"""First words of variables that are read elsewhere; QUAERO_SERVICE_… is made up by Kubernetes."""
+_HOST = re.compile(r"(?:\[[\da-f:.]+\]|[\da-f]*(?::[\da-f.]*){2,}|[\w.-]{1,253})", re.IGNORECASE | re.ASCII)
+_HOST_AND_PORT = re.compile(rf"(?:\[[\da-f:.]+\]|[\w.-]{{1,253}}):[1-9]\d{{0,4}}|{_HOST.pattern}", _HOST.flags)
 
 
 def _checked_rate(text: str) -> str:
@@ -81,6 +83,18 @@ def _checked_capability(text: str) -> str:
     return text
 
 
+def _checked_host(text: str) -> str:
+    if not _HOST.fullmatch(text):
+        raise ValueError("must be a host name or an address, without port")
+    return text
+
+
+def _checked_host_and_port(text: str) -> str:
+    if not _HOST_AND_PORT.fullmatch(text):
+        raise ValueError("must be host names as browsers show them, with a port where that is not the usual one")
+    return text.lower()
+
+
 def _words(value: object) -> object:
     """A list, from an environment variable: words with commas between them."""
     return [word.strip() for word in value.split(",") if word.strip()] if isinstance(value, str) else value
@@ -89,6 +103,8 @@ def _words(value: object) -> object:
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 RateText = Annotated[str, AfterValidator(_checked_rate)]
 Capability = Annotated[str, AfterValidator(_checked_capability)]
+Host = Annotated[str, AfterValidator(_checked_host)]
+HostAndPort = Annotated[str, AfterValidator(_checked_host_and_port)]
 
 
 class _Section(BaseModel):
@@ -159,6 +175,21 @@ class PostgresSettings(_Section):
     """How long an answer may take before the connection is given up as stalled. Seconds."""
 
 
+class ServerSettings(_Section):
+    """``[server]``: where the page and the API are served, and to whom."""
+
+    host: Host = "127.0.0.1"
+    """The address to listen on. Any other than this host's own (loopback) asks for a password or an API key."""
+    port: Annotated[int, Field(ge=0, le=65535)] = 8085
+    """The port to listen on; 0: any free one."""
+    hosts: Annotated[tuple[HostAndPort, ...], NoDecode, BeforeValidator(_words)] = Field(default_factory=tuple)
+    """Further names under which browsers reach this server; requests for any other are refused."""
+    proxy: bool = False
+    """All requests come through a reverse proxy: X-Forwarded-* counts, and everybody has to sign in."""
+    session_hours: Annotated[float, Field(gt=0, le=24 * 30)] = 12
+    """How long somebody who does nothing stays signed in. Hours."""
+
+
 class WorkerLimits(_Section):
     """``[limits.<worker type>]``: flow control over all runs and processes."""
 
@@ -189,6 +220,7 @@ class Settings(BaseSettings):
     engine: EngineSettings = Field(default_factory=EngineSettings)
     logs: LogSettings = Field(default_factory=LogSettings)
     postgres: PostgresSettings = Field(default_factory=PostgresSettings)
+    server: ServerSettings = Field(default_factory=ServerSettings)
     limits: dict[str, WorkerLimits] = {}
 
     @classmethod
@@ -203,7 +235,12 @@ class Settings(BaseSettings):
         return _Environment(settings_cls), init_settings
 
 
-_SECTIONS: Mapping[str, type[_Section]] = {"engine": EngineSettings, "logs": LogSettings, "postgres": PostgresSettings}
+_SECTIONS: Mapping[str, type[_Section]] = {
+    "engine": EngineSettings,
+    "logs": LogSettings,
+    "postgres": PostgresSettings,
+    "server": ServerSettings,
+}
 """But for ``limits``, which has sections of its own."""
 
 
@@ -265,6 +302,7 @@ class Config:
     engine: EngineSettings
     logs: LogSettings
     postgres: PostgresSettings
+    server: ServerSettings
     limits: Mapping[str, Limits]
     """Worker type -> its limits on this installation."""
     origins: Mapping[str, str]
@@ -295,6 +333,7 @@ def load(data: Path | None = None) -> Config:
         engine=settings.engine,
         logs=settings.logs,
         postgres=settings.postgres,
+        server=settings.server,
         limits=MappingProxyType({name: worker.limits() for name, worker in settings.limits.items()}),
         origins=MappingProxyType(origins),
     )
@@ -493,3 +532,45 @@ def _absolute(path: Path) -> Path:
         return path.expanduser().absolute()
     except RuntimeError as error:
         raise ConfigError(f"{path}: there is no home folder; name the data folder in {DATA_VARIABLE}") from error
+
+
+class EffectiveSetting(NamedTuple):
+    """One setting as it is in force. No value holds a password."""
+
+    name: str
+    value: Any
+    origin: str
+    description: str
+
+
+def effective(config: Config) -> list[EffectiveSetting]:
+    """All settings, with where each comes from."""
+    found = [
+        EffectiveSetting("data", str(config.data), config.origins.get("data", ""), "The data folder."),
+        EffectiveSetting(
+            "database", str(config.database), config.origins.get("database", "default"), "Where everything is stored."
+        ),
+    ]
+    for section, model in _SECTIONS.items():
+        values = getattr(config, section)
+        for key, info in model.model_fields.items():
+            name = f"{section}.{key}"
+            value = getattr(values, key)
+            found.append(
+                EffectiveSetting(
+                    name,
+                    list(value) if isinstance(value, tuple) else value,
+                    config.origins.get(name, "default"),
+                    (info.description or "").replace("``", ""),
+                )
+            )
+    for worker_type, limits in sorted(config.limits.items()):
+        for key, value in (("concurrency", limits.concurrency), ("rate", limits.rate and _rate_text(limits.rate))):
+            if value is not None:
+                name = f"limits.{worker_type}.{key}"
+                found.append(EffectiveSetting(name, value, config.origins.get(name, ""), "Flow control."))
+    return found
+
+
+def _rate_text(rate: Rate) -> str:
+    return f"{rate.count} per {rate.seconds:g} s"

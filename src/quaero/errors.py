@@ -6,6 +6,7 @@
     ├── ConfigError             found at load, shown with file and key, never retried
     ├── InvalidDefinition       a job definition with errors; carries the findings
     ├── Refused                 the command can't be carried out in this state (a run is active, a job is terminal)
+    │   └── VersionConflict     it was meant for another version than the one that is there now
     ├── NotFound · StaleClaim   the store said no
     ├── TransientError          retried by policy
     │   ├── SourceUnavailable · RateLimited
@@ -56,6 +57,14 @@ class Refused(QuaeroError):
 
     def __init__(self, message: str, *, job_id: int | None = None) -> None:
         self.job_id = job_id
+        super().__init__(message)
+
+
+class VersionConflict(Refused):
+    """Somebody else has changed it in the meantime. ``etag`` and ``source`` are what is there now."""
+
+    def __init__(self, message: str, *, etag: str = "", source: str = "") -> None:
+        self.etag, self.source = etag, source
         super().__init__(message)
 
 

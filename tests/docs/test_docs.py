@@ -19,12 +19,14 @@ from pydantic import BaseModel
 from quaero import errors
 from quaero.app import App, workers_without_data
 from quaero.cli.main import app as command_line
-from quaero.config import EngineSettings, LogSettings, WorkerLimits, load
+from quaero.config import EngineSettings, LogSettings, ServerSettings, WorkerLimits, load
 from quaero.definitions.context import LoadContext, LoadResult, WorkerSpec
 from quaero.definitions.load import load_definition
+from quaero.model.access import AuditEntry
 from quaero.model.document import Document, DocumentQuery, SearchHit
 from quaero.model.job import Counters, Job
 from quaero.model.log import LogEntry
+from quaero.model.schedule import Schedule
 from quaero.model.status import JobStatus, StatusReason
 from quaero.ports.services import Services
 from quaero.queue.node import SystemClock
@@ -90,14 +92,16 @@ def table_row(text: str, name: str) -> str:
 # Everything has its place
 
 
-@pytest.mark.parametrize(("name", "model"), [("engine", EngineSettings), ("logs", LogSettings)])
+@pytest.mark.parametrize(
+    ("name", "model"), [("engine", EngineSettings), ("logs", LogSettings), ("server", ServerSettings)]
+)
 def test_every_setting_has_its_row_with_its_default_and_variable(name: str, model: type[BaseModel]):
     rows = section(page("settings.md"), name)
     for key, info in model.model_fields.items():
         row = table_row(rows, key)
         assert f"`QUAERO_{name}_{key}`".upper() in row.upper()
         if info.default_factory is None:
-            default = info.default if isinstance(info.default, int | float) else f'`"{info.default}"`'
+            default = str(info.default).lower() if isinstance(info.default, int | float) else f'`"{info.default}"`'
             assert f"| {default} |" in row
 
 
@@ -153,6 +157,8 @@ def test_every_status_and_reason_is_explained():
         ("A job", Job.__struct_fields__ + Counters.__struct_fields__),
         ("A line", LogEntry.__struct_fields__),
         ("A document", Document.__struct_fields__),
+        ("An entry of the audit log", AuditEntry.__struct_fields__),
+        ("A schedule", Schedule.__struct_fields__),
         ("A hit", tuple(name for name in SearchHit.__struct_fields__ if name != "document_id")),
     ],
 )

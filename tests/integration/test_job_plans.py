@@ -100,7 +100,7 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
     "list_runs": ({"cursor": None, "status": None, "limit": 50}, "SCAN j USING INDEX jobs_runs"),
     "list_children": ({"parent_id": BUSY, "cursor": 0, "status": None, "limit": 50}, "j USING INDEX jobs_children"),
     "failed_children": ({"run_id": RUN, "limit": 50}, "f USING COVERING INDEX jobs_failed"),
-    "count_failed_children": ({"old_run": RUN, "old_step": DONE}, "jobs USING INDEX jobs_failed"),
+    "count_failed_children": ({"old_run": RUN, "old_step": DONE, "family": None}, "jobs USING INDEX jobs_failed"),
     "open_runs": ({"definition_id": "run"}, "SCAN j USING INDEX jobs_open_runs"),
     "stopped_runs": ({}, "SCAN j USING INDEX jobs_open_runs"),
     "all_open_runs": ({}, "SCAN j USING INDEX jobs_open_runs"),

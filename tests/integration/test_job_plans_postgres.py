@@ -151,7 +151,7 @@ WRITES: dict[str, tuple[dict[str, Any], set[str]]] = {
     "raise_lanes": (rows(FIRST), {"jobs_pkey", "steps_pkey"}),
     "add_children": ({**CHILD, **rows("new"), "priority": 0}, set()),
     "add_children_with": ({**CHILD, **rows(("new", 0, None, None, 1, 7, ""))}, {"job_io_child_key"}),
-    "count_failed_children": ({"old_run": RUN, "old_step": DONE}, {"jobs_failed"}),
+    "count_failed_children": ({"old_run": RUN, "old_step": DONE, "family": None}, {"jobs_failed"}),
     "look": (LOOK, {"steps_lane", "runs_pkey", "jobs_ready", "jobs_needing", "jobs_suspect", "jobs_plannable"}),
     "plannable": (
         {"roots": None, "types": '["work"]', "limit": 4, "capabilities": "[]"},

@@ -19,7 +19,6 @@ from structlog.testing import capture_logs
 
 from quaero import Worker
 from quaero.app import App
-from quaero.cli.node_views import nodes_of
 from quaero.config import load
 from quaero.errors import Refused
 from quaero.model.definition import JobDefinition, Limits, StepDefinition
@@ -27,6 +26,7 @@ from quaero.model.status import JobStatus
 from quaero.ports.jobs import Child, Held, ProcessRow
 from quaero.queue.engine import Engine
 from quaero.queue.membership import PROTOCOL, SECRETS, UPKEEP, as_text, capabilities_of, lead
+from quaero.queue.nodes import nodes_of
 from quaero.queue.upkeep import maintain, tell_of_needs
 from quaero.storage.keys import EncryptionKey, SqlKeyStore
 from tests.engine_kit import BACKENDS, LEASE_S, SECOND, Lab, define, step
@@ -497,7 +497,7 @@ def test_an_engine_alone_leads_at_once_and_the_next_one_after_it(place: Path) ->
         await one.start()
         await two.start()
         assert (one.term, two.term) == (1, 0)
-        assert [n.leader for n in nodes_of(first)] == [True, False]
+        assert [n.leader for n in nodes_of(first.store, first.clock.now())] == [True, False]
         await one.stop()
         await asyncio.to_thread(wait_until, lambda: two.term == 2)
         await two.stop()
@@ -598,7 +598,7 @@ def test_a_draining_node_shows_it_finishes_what_runs_and_gives_back_the_rest(pla
         await asyncio.to_thread(started.wait, 10)
         stopping = asyncio.create_task(engine.stop())
         await asyncio.to_thread(wait_until, lambda: [row.draining for row in app.store.processes()] == [1])
-        assert [found.draining for found in nodes_of(app)] == [True]
+        assert [found.draining for found in nodes_of(app.store, app.clock.now())] == [True]
         release.set()
         await stopping
         assert app.store.processes() == []
@@ -618,7 +618,7 @@ def test_what_a_node_offers_stands_in_its_row(place: Path) -> None:
         await engine.start()
         [row] = app.store.processes()
         assert {"gpu", SECRETS} <= capabilities_of(row)
-        [shown] = nodes_of(app)
+        [shown] = nodes_of(app.store, app.clock.now())
         assert (shown.pid, shown.slots, shown.alive, shown.draining, shown.leader) == (row.pid, 3, True, False, True)
         await engine.stop()
 

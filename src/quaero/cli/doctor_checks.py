@@ -98,7 +98,7 @@ def _programs() -> Iterator[Check]:
 
 def _settings(config: Config) -> Iterator[Check]:
     values = {"data": str(config.data), "database": str(config.database)}
-    for section in ("engine", "logs", "postgres"):
+    for section in ("engine", "logs", "postgres", "server"):
         for name, value in getattr(config, section):
             values[f"{section}.{name}"] = str(value)
     for worker_type, limits in config.limits.items():

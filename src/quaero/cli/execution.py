@@ -72,7 +72,7 @@ class Execution:
         self._leave: asyncio.Future[int] | None = None
         self._cancelling: asyncio.Task[None] | None = None
         self._forest: list[RunNode] = []
-        self._version = -1
+        self._version: int | str = -1
 
     async def run(self) -> int | None:
         """None when all is over; else the signal that ended the stay."""

@@ -11,7 +11,23 @@ from typing import Annotated, Any, NoReturn
 from cyclopts import App, CycloptsError, Group, Parameter
 
 import quaero
-from quaero.cli import copy, docs, doctor, exits, jobs, keys, logs, migrate, run, validate, worker, workers
+from quaero.cli import (
+    access,
+    copy,
+    docs,
+    doctor,
+    exits,
+    jobs,
+    keys,
+    logs,
+    migrate,
+    run,
+    schedules,
+    serve,
+    validate,
+    worker,
+    workers,
+)
 from quaero.cli.session import Session
 from quaero.errors import BadData, ConfigError, InvalidDefinition, NotFound, QuaeroError, Refused
 
@@ -24,10 +40,11 @@ app = App(
 )
 app.command(run.run)
 app.command(validate.validate)
+app.command(serve.serve)
 app.command(worker.worker)
 app.command(migrate.migrate)
 app.command(copy.copy)
-for group in (jobs.app, logs.app, docs.app, keys.app, workers.app, doctor.app):
+for group in (jobs.app, schedules.app, logs.app, docs.app, keys.app, access.app, workers.app, doctor.app):
     app.command(group)
 app.meta.group_parameters = Group("Everywhere", sort_key=9)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -72,15 +74,19 @@ def started(app: App, file: Path, assignments: list[str]) -> int:
         InvalidDefinition: with its findings; Refused: a run of it is active.
     """
     from quaero.app import definitions_folder
-    from quaero.cli.definition_files import DefinitionFiles, parse_assignments, read_folder, read_given
     from quaero.cli.output import say
+    from quaero.definitions.context import catalog_of
+    from quaero.definitions.files import DefinitionFiles, read_folder, read_given
+    from quaero.workers.agents.agent import AVAILABLE_AGENT_TYPES
 
     given = read_given([file])
     files = DefinitionFiles(
         given=given,
         folder=read_folder(definitions_folder(app.config.data)),
-        workers=app.workers,
+        catalog=catalog_of(app.workers),
+        agent_types=AVAILABLE_AGENT_TYPES,
         has_key=app.keys.names().__contains__,
+        environment=os.environ,
         overrides=parse_assignments(assignments),
     )
     result = files.load(str(file))
@@ -95,6 +101,17 @@ def started(app: App, file: Path, assignments: list[str]) -> int:
         raise with_way_out(app, error) from error
     say(f"run {run_id} of {definition.id}{_waits_for(app, run_id)}")
     return run_id
+
+
+def parse_assignments(assignments: Sequence[str]) -> dict[str, str]:
+    """``k=v`` texts of ``--set`` as a table; the last of several for one key counts."""
+    values: dict[str, str] = {}
+    for assignment in assignments:
+        key, equals, value = assignment.partition("=")
+        if not equals or not key:
+            raise exits.UsageError(f"--set {assignment}: write --set key=value")
+        values[key.strip()] = value
+    return values
 
 
 def resumed(app: App, target: str | None) -> int:
@@ -130,8 +147,8 @@ def is_alive(app: App, process: ProcessRow) -> bool:
 
 def _newest_open(app: App, target: str | None) -> int:
     """The newest run that is not over, of the definition in the file ``target`` where that is given."""
-    from quaero.cli.definition_files import read_text
     from quaero.definitions.context import peek
+    from quaero.definitions.files import read_text
 
     runs = [app.store.run(run_id) for run_id in reversed(app.store.open_runs())]
     runs = [run for run in runs if run.parent_step is None]

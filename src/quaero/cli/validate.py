@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Annotated
@@ -31,22 +32,26 @@ def validate(files: Files, /, *, strict: Strict = False, json: Json = False, ses
 
 def _findings(session: Session, paths: Sequence[Path]) -> list[Finding]:
     from quaero.app import definitions_folder, workers_without_data
-    from quaero.cli.definition_files import DefinitionFiles, read_folder, read_text
-    from quaero.errors import BadData
+    from quaero.definitions.context import catalog_of
+    from quaero.definitions.files import DefinitionFiles, read_folder, read_text
+    from quaero.errors import BadData, NotFound
+    from quaero.workers.agents.agent import AVAILABLE_AGENT_TYPES
 
     given: dict[str, str] = {}
     findings: list[Finding] = []
     for path in paths:
         try:
             given[str(path)] = read_text(path)
-        except (exits.UsageError, BadData) as error:
+        except (NotFound, BadData) as error:
             message = str(error).removeprefix(f"{path}: ")
             findings.append(Finding(code="JD001", severity="error", message=message, file=str(path)))
     files = DefinitionFiles(
         given=given,
         folder=read_folder(definitions_folder(session.config.data)),
-        workers=workers_without_data(session.config),
+        catalog=catalog_of(workers_without_data(session.config)),
+        agent_types=AVAILABLE_AGENT_TYPES,
         has_key=_keys(session).__contains__,
+        environment=os.environ,
     )
     return findings + [finding for file in given for finding in files.check(file).findings]
 

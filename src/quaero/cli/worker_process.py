@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from quaero.cli.output import say
 from quaero.cli.progress import line_of
@@ -14,14 +15,23 @@ from quaero.errors import StoreUnavailable
 
 if TYPE_CHECKING:
     from quaero.app import App
+    from quaero.queue.engine import Engine
 
 LOOK_EVERY_S: Final = 1.0
 LONGEST_LOOK_S: Final = 15.0
 
 
-async def work(app: App) -> bool:
+class Beside(Protocol):
+    """What runs beside the engine, in threads of its own. Its ``start`` may take a moment."""
+
+    def start(self) -> None: ...
+    def stop(self) -> None: ...
+
+
+async def work(app: App, make_beside: Callable[[Engine], Beside] | None = None) -> bool:
     """Until a signal asks for the end, or the node finds that it may work no longer (False); then drain."""
     engine = app.engine()
+    beside = make_beside(engine) if make_beside else None
     asked = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -33,6 +43,8 @@ async def work(app: App) -> bool:
     waiting = asyncio.create_task(asked.wait())
     retired = asyncio.create_task(engine.retired.wait())
     try:
+        if beside is not None:
+            await asyncio.to_thread(beside.start)
         await asyncio.wait({waiting, watching, retired}, return_when=asyncio.FIRST_COMPLETED)
         if watching.done():
             watching.result()
@@ -41,6 +53,8 @@ async def work(app: App) -> bool:
             task.cancel()
         await asyncio.gather(waiting, watching, retired, return_exceptions=True)
         say("stopping: what runs may finish, the rest is given back; asked again, it leaves at once")
+        if beside is not None:
+            await asyncio.to_thread(beside.stop)
         await engine.stop()
         with suppress(StoreUnavailable):
             runs.look()

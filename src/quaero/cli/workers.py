@@ -34,11 +34,12 @@ def show(worker_type: str, /, *, json: Json = False, session: Here) -> None:
     """Show a worker type: parameters, documents, an example."""
     from quaero.app import workers_without_data
     from quaero.cli.output import console, write_json
-    from quaero.cli.worker_views import as_data, print_worker
+    from quaero.cli.worker_views import print_worker
+    from quaero.definitions.worker_docs import worker_data
 
     worker = workers_without_data(session.config).get(worker_type)
     if json:
-        write_json(as_data(worker))
+        write_json(worker_data(worker))
     else:
         print_worker(worker, console())
 
@@ -46,11 +47,12 @@ def show(worker_type: str, /, *, json: Json = False, session: Here) -> None:
 @app.command
 def nodes(*, json: Json = False, session: Here) -> None:
     """List the running programs that share the database: what each offers, and its last sign of life."""
-    from quaero.cli.node_views import node_table, nodes_of
+    from quaero.cli.node_views import node_table
     from quaero.cli.output import console, say, write_page
+    from quaero.queue.nodes import nodes_of
 
     with session.app() as app:
-        found = nodes_of(app)
+        found = nodes_of(app.store, app.clock.now())
     if json:
         write_page(found, None)
     elif found:

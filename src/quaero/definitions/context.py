@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,15 +11,28 @@ from typing import Any
 from pydantic import BaseModel
 
 from quaero.definitions.placeholders import Reference, config_value, is_key_name, looks_like_api_key
+from quaero.definitions.worker_docs import DescribedWorker
 from quaero.model.definition import Finding, JobDefinition
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerSpec:
-    """A registered worker, as far as a definition can tell: its type and the model of its parameters."""
+    """A registered worker, as far as a definition can tell: its type, the model of its parameters, words on it."""
 
     worker_type: str
     config: type[BaseModel]
+    description: str = ""
+    job_type: str = ""
+    documents: tuple[str, ...] = ()
+    example: str = ""
+
+
+def catalog_of(workers: Iterable[DescribedWorker]) -> dict[str, WorkerSpec]:
+    """Worker type -> the worker, of those registered."""
+    return {
+        w.worker_type: WorkerSpec(w.worker_type, w.config, w.description, w.job_type, w.documents, w.example)
+        for w in workers
+    }
 
 
 @dataclass(frozen=True, slots=True)

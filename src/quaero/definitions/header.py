@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
+from quaero.calc.schedule_times import ScheduleError
 from quaero.definitions.context import LoadContext
 from quaero.definitions.findings import did_you_mean
 from quaero.definitions.placeholders import find
-from quaero.definitions.schedule import ScheduleError, TooFrequent, check_schedule, find_zone
+from quaero.definitions.schedule import TooFrequent, check_schedule, find_zone
 from quaero.definitions.tables import Table
-from quaero.model.definition import CachePolicy, ErrorTolerance, FailureAction, JobDefinition, Overlap
+from quaero.model.definition import CachePolicy, ErrorTolerance, FailureAction, JobDefinition, Misfire, Overlap
 
 SHORTHAND_KEYS = (
     "start_urls",
@@ -34,6 +35,9 @@ TOP_KEYS = frozenset(
         "description",
         "schedule",
         "timezone",
+        "schedule_jitter",
+        "misfire",
+        "misfire_window",
         "timeout",
         "enabled",
         "auto_start",
@@ -57,7 +61,13 @@ TOP_KEYS = frozenset(
 _ID = re.compile(r"[a-z0-9][a-z0-9_-]*")
 _FAILURE_ACTIONS: tuple[FailureAction, ...] = ("stop_all", "continue", "mark_warning")
 _OVERLAPS: tuple[Overlap, ...] = ("skip", "queue", "cancel_previous", "allow")
+_MISFIRES: tuple[Misfire, ...] = ("skip", "one", "all")
 _TOLERANCE_KEYS = ("max_child_failures", "max_child_failure_percent", "failure_action")
+
+
+def is_id(text: str) -> bool:
+    """Whether a definition may be called so."""
+    return bool(_ID.fullmatch(text))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +91,9 @@ def read_header(top: Table, context: LoadContext, file: str) -> dict[str, Any]:
         "description": top.text("description"),
         "schedule": _read_schedule(top, context),
         "timezone": top.text("timezone"),
+        "schedule_jitter": top.duration("schedule_jitter", minimum=0) or defaults.schedule_jitter,
+        "misfire": top.choice("misfire", _MISFIRES, defaults.misfire),
+        "misfire_window": _read_window(top, defaults.misfire_window),
         "timeout": top.duration("timeout"),
         "enabled": top.flag("enabled", defaults.enabled),
         "auto_start": top.flag("auto_start", defaults.auto_start),
@@ -140,7 +153,7 @@ def _read_id(top: Table, context: LoadContext, file: str) -> str:
     if value == "":
         _report_missing(top, "JD002", "id", 'add id = "a-short-name"')
         return ""
-    if not isinstance(value, str) or not _ID.fullmatch(value):
+    if not isinstance(value, str) or not is_id(value):
         top.wrong(
             "id", "lower-case letters, digits, - and _", 'start it with a letter or digit, as "my-crawl"', "JD004"
         )
@@ -179,6 +192,11 @@ def _read_schedule(top: Table, context: LoadContext) -> str:
         hint = "leave at least 5 minutes between two runs, as */5"
         top.report.error("JD031", top.at("schedule"), f"schedule runs more often than every 5 minutes: {error}", hint)
     return expression
+
+
+def _read_window(top: Table, default: float) -> float:
+    window = top.duration("misfire_window", minimum=0)
+    return default if window is None else window
 
 
 def _read_zone(top: Table, context: LoadContext) -> ZoneInfo:

@@ -8,16 +8,11 @@ from functools import lru_cache
 from itertools import islice
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from cronsim import CronSim, CronSimError
+from quaero.calc.schedule_times import ScheduleError, fire_times
 
 MINIMUM_INTERVAL = timedelta(minutes=5)
 _FIRES_CHECKED = 2_000
 _YEARS_CHECKED = 30
-_FIELDS = 5
-
-
-class ScheduleError(ValueError):
-    """No cron expression of five fields, or one that never fires."""
 
 
 class TooFrequent(ValueError):
@@ -35,32 +30,6 @@ def find_zone(name: str) -> ZoneInfo | None:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: a folder of the zone database, as "Europe"
         return None
-
-
-def fire_times(expression: str, *, after: datetime) -> Iterator[datetime]:
-    """The times after ``after`` at which a schedule fires, ascending, in ``after``'s zone; each instant once.
-
-    A time that the clock skips in spring fires when the clock has moved on; one that comes twice in
-    autumn fires the first time.
-
-    Raises:
-        ScheduleError: not five valid cron fields.
-    """
-    if len(expression.split()) != _FIELDS:
-        raise ScheduleError(f"{expression!r} does not have 5 fields")
-    try:
-        times = CronSim(expression, after)
-    except CronSimError as error:
-        raise ScheduleError(f"{expression!r}: {str(error).lower()} field") from error
-    return _rising(times, after)
-
-
-def _rising(times: Iterator[datetime], after: datetime) -> Iterator[datetime]:
-    last = after.astimezone(UTC)
-    for time in times:
-        if (instant := time.astimezone(UTC)) > last:
-            last = instant
-            yield time
 
 
 @lru_cache(maxsize=1024)  # a tenth of a second; a folder of definitions is checked again and again

@@ -13,6 +13,7 @@ import msgspec
 OnError = Literal["continue", "fail", "retry", "fatal"]
 FailureAction = Literal["stop_all", "continue", "mark_warning"]
 Overlap = Literal["skip", "queue", "cancel_previous", "allow"]
+Misfire = Literal["skip", "one", "all"]
 Severity = Literal["error", "warning"]
 
 
@@ -124,6 +125,11 @@ class JobDefinition(msgspec.Struct, frozen=True, kw_only=True):
     description: str = ""
     schedule: str = ""
     timezone: str = ""
+    schedule_jitter: float = 0
+    misfire: Misfire = "one"
+    """What happens to slots that were missed."""
+    misfire_window: float = 86_400
+    """How late a missed slot may be made up for. Seconds."""
     timeout: float | None = None
     enabled: bool = True
     auto_start: bool = False

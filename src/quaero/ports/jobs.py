@@ -16,6 +16,8 @@ import msgspec
 
 from quaero.model.job import JobError
 from quaero.model.status import JobStatus, StatusReason
+from quaero.ports.schedules import ScheduleChanges
+from quaero.ports.upkeep import Upkeep
 
 
 class State(IntEnum):
@@ -405,9 +407,10 @@ class JobTransaction(Protocol):
     """One writing transaction. ``now`` is its time: all that it writes carries the same one.
 
     Where several nodes write at once, their transactions take locks in one order, so that none waits for another in
-    a circle: the registration of nodes, who leads, jobs (their own ones; of others only what is not locked),
-    documents, limits, dedup keys, the roots of runs in the order of their ids, definitions. Steps, runs and counters
-    are read for a decision, and written, only under the lock of their root. With a single writer all of these are free.
+    a circle: the registration of nodes, who leads, schedules, jobs (their own ones; of others only what is not
+    locked), documents, limits, dedup keys, the roots of runs in the order of their ids, definitions. Steps, runs and
+    counters are read for a decision, and written, only under the lock of their root. With a single writer all of these
+    are free.
     """
 
     @property
@@ -444,6 +447,16 @@ class JobTransaction(Protocol):
         ...
 
     def savepoint(self) -> AbstractContextManager[None]: ...
+
+    @property
+    def upkeep(self) -> Upkeep:
+        """The part that deletes and mends."""
+        ...
+
+    @property
+    def schedules(self) -> ScheduleChanges:
+        """The part that changes schedules."""
+        ...
 
     # definitions and runs
     def pin_definition(self, definition_id: str, digest: str, source: str, body: bytes) -> int: ...
@@ -485,7 +498,9 @@ class JobTransaction(Protocol):
         """Insert what is not there yet (by key, and by dedup key among open jobs); returns how many."""
         ...
 
-    def copy_failed_children(self, old_step: int, new_run: int, new_step: int) -> int: ...
+    def copy_failed_children(self, old_step: int, new_run: int, new_step: int, family: str | None = None) -> int:
+        """Those of one family of errors, or all; returns how many."""
+        ...
 
     # the hot path
     def complete(self, held: Sequence[Held] | Sequence[tuple[int, int]]) -> list[int]:
@@ -667,8 +682,8 @@ class JobStore(Protocol):
         """The newest step of the schema that this program knows."""
         ...
 
-    def data_version(self) -> int:
-        """Changes when another connection has committed; costs microseconds."""
+    def data_version(self) -> int | str:
+        """Another one when another connection has committed; costs microseconds, on a server a short statement."""
         ...
 
     def has_work(self, roots: Sequence[int] | None, types: Sequence[str], capabilities: Sequence[str] = ()) -> bool:
@@ -685,6 +700,14 @@ class JobStore(Protocol):
 
     def drifting(self, after: int, limit: int) -> tuple[list[int], int]:
         """Steps whose counters differ from a recount in one snapshot, and the cursor for the next call (0: again)."""
+        ...
+
+    def leader(self, leadership: str) -> int:
+        """The process that leads, or led last; 0: none ever did."""
+        ...
+
+    def lease_now(self) -> int:
+        """On the clock that leases are measured by."""
         ...
 
     def processes(self) -> list[ProcessRow]: ...

@@ -11,7 +11,7 @@ from random import Random
 
 from quaero.definitions.conditions import ConditionView, parse_condition
 from quaero.errors import Refused, StaleClaim
-from quaero.model.definition import JobDefinition, StepDefinition
+from quaero.model.definition import JobDefinition, Overlap, StepDefinition
 from quaero.model.job import JobError
 from quaero.model.log import LogLevel
 from quaero.model.status import StatusReason
@@ -45,20 +45,36 @@ class JobDispatcher:
         Raises:
             Refused: disabled, or a run of it is active and ``overlap`` says skip (``job_id`` names that run).
         """
+        queued = self._make_way(turn, definition, definition.overlap)
+        return self._start(turn, definition, self._jobs.pin(turn, definition, source, library), queued=queued)
+
+    def execute_pinned(self, turn: Turn, definition_id: str, revision: int, overlap: Overlap | None = None) -> int:
+        """As :meth:`execute`, of a definition that is stored; ``overlap`` goes before its own.
+
+        Raises:
+            NotFound: it is not stored.
+        """
+        definition = self._definitions.decode((definition_id, revision), turn.tx.definition(definition_id, revision))
+        queued = self._make_way(turn, definition, overlap or definition.overlap)
+        return self._start(turn, definition, revision, queued=queued)
+
+    def _make_way(self, turn: Turn, definition: JobDefinition, overlap: Overlap) -> bool:
+        """For a new run; True when it must wait for those that are active."""
         if not definition.enabled:
             raise Refused(f"definition {definition.id!r} is disabled (enabled = false)")
-        active = self._active_runs(turn, definition.id, to_stop=definition.overlap == "cancel_previous")
-        queued = bool(active) and definition.overlap in {"queue", "cancel_previous"}
-        if active and definition.overlap == "skip":
+        active = self._active_runs(turn, definition.id, to_stop=overlap == "cancel_previous")
+        if active and overlap == "skip":
             raise Refused(
                 f"run {active[0].id} of {definition.id!r} is still active; wait for it, cancel it "
                 f"(quaero jobs cancel {active[0].id}), or set overlap in [config]",
                 job_id=active[0].id,
             )
-        if definition.overlap == "cancel_previous":
+        if overlap == "cancel_previous":
             for run in active:
                 self._jobs.stop_run(turn, run.id, StatusReason.USER, "cancelled by a newer run")
-        revision = self._jobs.pin(turn, definition, source, library)
+        return bool(active) and overlap in {"queue", "cancel_previous"}
+
+    def _start(self, turn: Turn, definition: JobDefinition, revision: int, *, queued: bool) -> int:
         created = self._jobs.create_run(turn, definition, revision, queued=queued)
         if created is None:
             raise Refused(f"definition {definition.id!r} could not be started")
@@ -126,7 +142,8 @@ class JobDispatcher:
         # Not before the step starts: jobs are handed out as soon as they are there.
         if run.rerun_of is not None:
             before = next(step for step in turn.tx.steps(run.rerun_of) if step.name == row.name)
-            copied = turn.tx.copy_failed_children(before.id, run.id, row.id)
+            family = turn.tx.upkeep.retry_family(run.id)
+            copied = turn.tx.copy_failed_children(before.id, run.id, row.id, family)
             turn.delta(row.id).create(State.READY, copied)
 
     def _start_child_runs(self, turn: Turn, run: RunRow, row: StepRow, names: Sequence[str]) -> None:
@@ -311,17 +328,26 @@ class JobDispatcher:
     # running again what has ended
 
     def rerun(
-        self, turn: Turn, run_id: int, *, keep: Callable[[str, Mapping[str, StepRow]], bool], retry_failed: bool = False
+        self,
+        turn: Turn,
+        run_id: int,
+        *,
+        keep: Callable[[str, Mapping[str, StepRow]], bool],
+        retry_failed: bool = False,
+        family: str | None = None,
     ) -> int:
         """A new run on the old one's pinned definition.
 
-        ``keep`` names the steps that enter as completed (reason ``reused``), with the old run's documents. With
-        ``retry_failed`` a step with failed jobs enters with these only, unless it was stopped before its end or
-        follows one that runs again.
+        ``keep`` names the steps that enter as completed (reason ``reused``), with the old run's documents; one that
+        did not complete enters as it ended. With ``retry_failed`` a step with failed jobs enters with these only,
+        unless it was stopped before its end or follows one that runs again. With ``family`` it enters with the failed
+        jobs of this family of errors, even if it was stopped.
 
         Raises:
             Refused: the old run is still active.
         """
+        # Nobody deletes it meanwhile.
+        turn.tx.lock_runs([run_id])
         old = turn.tx.run(run_id)
         if not old.state.is_terminal:
             raise Refused(f"run {run_id} is still active ({old.state.status})", job_id=run_id)
@@ -333,6 +359,8 @@ class JobDispatcher:
         new = self._jobs.create_run(turn, definition, old.revision, rerun_of=run_id, queued=queued)
         if new is None:
             raise Refused(f"run {run_id} could not be started again")
+        if family is not None:
+            turn.tx.upkeep.set_retry_family(new.id, family)
         old_steps = {step.name: step for step in turn.tx.steps(run_id)}
         depends = {step.name: step.depends for step in all_steps(definition)}
         mapping: dict[int, int] = {}
@@ -344,9 +372,14 @@ class JobDispatcher:
             before = old_steps[step.name]
             if keep(step.name, old_steps):
                 mapping[before.id] = step.id
-                ending = Ending(State.COMPLETED, StatusReason.REUSED, has_errors=False)
-                self._jobs.change_step(turn, new, step, State.COMPLETED, ending)
-            elif retry_failed and before.failed and ended_by_itself(old, before) and follows_kept(step.name):
+                ending = _kept(before, with_errors=family is not None)
+                self._jobs.change_step(turn, new, step, ending.state, ending)
+            elif (
+                retry_failed
+                and before.failed
+                and (family is not None or ended_by_itself(old, before))
+                and follows_kept(step.name)
+            ):
                 mapping[before.id] = step.id
                 turn.tx.set_step_flags(step.id, {"sealed": 1})
         linked = turn.tx.copy_documents(run_id, new.id, mapping)
@@ -354,6 +387,13 @@ class JobDispatcher:
             turn.tx.set_step_flags(step_id, {"documents": count})
         self.advance(turn, new.id)
         return new.id
+
+
+def _kept(before: StepRow, *, with_errors: bool) -> Ending:
+    """How a step of a rerun ends that is not run again."""
+    if before.state is State.COMPLETED:
+        return Ending(State.COMPLETED, StatusReason.REUSED, has_errors=with_errors and bool(before.has_errors))
+    return Ending(before.state, before.reason, has_errors=bool(before.has_errors), message=before.message)
 
 
 def _holds(step: StepDefinition, rows: Mapping[str, StepRow], definition: JobDefinition) -> bool:

@@ -23,6 +23,7 @@ from quaero.ports.jobs import ClaimedStep, Held, JobStore, Notice, ProcessRow
 from quaero.ports.storage import LogStore
 from quaero.ports.wakeup import WakeUp
 from quaero.queue.claims import Demand
+from quaero.queue.deletion import sweep_all
 from quaero.queue.dispatcher import JobDispatcher
 from quaero.queue.job_manager import JobManager, day_of
 from quaero.queue.leases import release, rescue_dead
@@ -31,6 +32,7 @@ from quaero.queue.masking import Masker
 from quaero.queue.membership import PROTOCOL, UPKEEP, as_text, lead, offered, refuse_other_protocols
 from quaero.queue.planner import StepPlanner
 from quaero.queue.pool import WorkerPool
+from quaero.queue.scheduler import Scheduler, Scheduling
 from quaero.queue.step_info import StepBook
 from quaero.queue.turn import Turn
 from quaero.queue.upkeep import AUDIT_STEPS, maintain, tell_of_needs
@@ -103,6 +105,7 @@ class Engine:
         executes: bool = True,
         capabilities: frozenset[str] = frozenset(),
         key_version: Callable[[], str] = lambda: "",
+        scheduling: Scheduling | None = None,
     ) -> None:
         """``roots``: work only below these runs. ``executes`` False: a process that only commands. ``capabilities``:
         what this node offers beyond the ordinary. ``key_version`` gives the fingerprint of its encryption key, now;
@@ -138,6 +141,9 @@ class Engine:
             self._crashed_in_writer,
         )
         self._wake_up = wake_up
+        self._scheduler = scheduling and Scheduler(
+            scheduling, self, clock, self.write, self._read, needs_others=roots is not None
+        )
         self._loop: asyncio.AbstractEventLoop | None = None
         self._commands: list[tuple[Callable[[Turn], Any], Future[Any] | None]] = []
         self._has_loud = False
@@ -206,6 +212,8 @@ class Engine:
             asyncio.create_task(self._watch_flags()),
             asyncio.create_task(self._audit()),
         ]
+        if self._scheduler is not None:
+            self._tasks.append(asyncio.create_task(self._scheduler.run()))
         await self.write(self._resume_stopped)
         self.poke()
 
@@ -307,7 +315,12 @@ class Engine:
     def _woken(self) -> None:
         """Another process calls: maybe one that has only just come, and must be told of things from now on."""
         self._wake_up.knows(self._store.processes)
+        self._look_at_schedules()
         self.poke()
+
+    def _look_at_schedules(self) -> None:
+        if self._scheduler is not None:
+            self._scheduler.look()
 
     # the two hand-overs
 
@@ -352,7 +365,8 @@ class Engine:
 
     def _posted_from_writer(self, posted: Posted) -> None:
         assert self._loop is not None  # noqa: S101 - the writer runs only after start()
-        if posted.closed_runs or posted.stopped_runs or (posted.made_work and not posted.haul.is_dry):
+        has_ends = bool(posted.closed_runs or posted.stopped_runs)
+        if has_ends or posted.schedules_changed or (posted.made_work and not posted.haul.is_dry):
             # From here, not from the loop: another process may start its part while this one hands over.
             self._wake_up.tell()
         self._loop.call_soon_threadsafe(self._posted, posted)
@@ -388,6 +402,8 @@ class Engine:
             self._stopped(run_id)
         for run_id in posted.closed_runs:
             self._closed(run_id)
+        if posted.schedules_changed:
+            self._look_at_schedules()
         if posted.made_work_late or (posted.made_work and posted.work.demand is None):
             self._is_dry = False
         if posted.haul.jobs and not posted.haul.is_dry:
@@ -516,7 +532,7 @@ class Engine:
 
     async def _watch_flags(self) -> None:
         """Cancellations that other processes asked for: looked at once a second while jobs run here."""
-        version = -1
+        version: int | str = -1
         while True:
             await asyncio.sleep(FLAGS_S)
             held = self._pool.steps_held() | set(self._planning)
@@ -547,9 +563,13 @@ class Engine:
     async def _look_for_ends(self) -> None:
         while self._unchecked:
             run_id = min(self._unchecked)
-            run = await self._read(partial(self._store.run, run_id), None)
+            try:
+                run = await self._read(partial(self._store.run, run_id), None)
+                is_over = run is not None and run.state.is_terminal
+            except NotFound:  # ended, and deleted since
+                is_over = True
             self._unchecked.discard(run_id)
-            if run is not None and run.state.is_terminal:
+            if is_over:
                 self._closed(run_id)
 
     # lease
@@ -583,6 +603,7 @@ class Engine:
         self._noticed(notice)
         self._wake_up.knows(self._store.processes)
         self._wake_up.tell()
+        self._look_at_schedules()
 
     def _own_key(self) -> str:
         try:
@@ -683,6 +704,8 @@ class Engine:
             self.poke()
             return
         self._renewed_at = asked_at
+        if term != self.term:
+            self._look_at_schedules()
         self.term = term
         self._noticed(notice)
         self._wake_up.knows(lambda: processes)
@@ -715,7 +738,7 @@ class Engine:
 
     async def _look_around(self) -> None:
         """The fallback for a lost wake-up: looks for foreign commits, ever more seldom while there are none."""
-        version = -1
+        version: int | str = -1
         while True:
             await asyncio.sleep(self._look_s * self._random.uniform(0.8, 1.0))
             self._look_s = min(self._look_s * 2, LONGEST_LOOK_S)
@@ -724,6 +747,7 @@ class Engine:
                 continue
             version = current
             self._check_waiting()
+            self._look_at_schedules()
             if self._executes and await self._read(self._has_work, False):
                 self._is_dry = False
                 self.flush()
@@ -746,6 +770,7 @@ class Engine:
         suspected, self._audit_cursor = await self._aside(partial(self._store.drifting, after, AUDIT_STEPS))
         by = partial(maintain, process_id=self.process_id, term=self.term, suspected=suspected)
         if await self.write(by, quiet=True):
+            await sweep_all(partial(self.write, quiet=True))
             await self._aside(self._drop_old_logs)
 
     def _drop_old_logs(self) -> None:

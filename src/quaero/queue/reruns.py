@@ -19,18 +19,35 @@ def rerun(dispatcher: JobDispatcher, turn: Turn, run_id: int) -> int:
     return dispatcher.rerun(turn, run_id, keep=lambda _name, _steps: False)
 
 
-def retry_failed(dispatcher: JobDispatcher, turn: Turn, run_id: int, definition: JobDefinition) -> int:
+def retry_failed(
+    dispatcher: JobDispatcher, turn: Turn, run_id: int, definition: JobDefinition, *, family: str | None = None
+) -> int:
     """The failed jobs once more, then every step behind theirs.
 
+    With ``family`` only the failed jobs of this family of errors, and every step behind theirs; a step that failed
+    otherwise enters as it ended.
+
     Raises:
-        Refused: the run is active, or nothing in it failed.
+        Refused: the run is active, or nothing in it failed (of this family).
     """
+    if family is not None:
+        return _retry_family(dispatcher, turn, run_id, definition, family)
     steps = {step.name: step for step in turn.tx.steps(run_id)}
     is_over = turn.tx.run(run_id).state.is_terminal
     if is_over and not any(step.failed or step.state is State.FAILED for step in steps.values()):
         raise Refused(f"nothing failed in run {run_id}; quaero jobs rerun {run_id} does all of it again", job_id=run_id)
     again = _with_all_behind(definition, (s.name for s in steps.values() if s.failed or s.state is not State.COMPLETED))
     return dispatcher.rerun(turn, run_id, keep=lambda name, _steps: name not in again, retry_failed=True)
+
+
+def _retry_family(dispatcher: JobDispatcher, turn: Turn, run_id: int, definition: JobDefinition, family: str) -> int:
+    turn.tx.lock_runs([run_id])
+    is_over = turn.tx.run(run_id).state.is_terminal
+    found = turn.tx.upkeep.failed_in_family(run_id, family)
+    if is_over and not found:
+        raise Refused(f"no job of run {run_id} failed of {family or 'an error without a family'!r}", job_id=run_id)
+    again = _with_all_behind(definition, (step.name for step in turn.tx.steps(run_id) if step.id in found))
+    return dispatcher.rerun(turn, run_id, keep=lambda name, _steps: name not in again, retry_failed=True, family=family)
 
 
 def resume_from(dispatcher: JobDispatcher, turn: Turn, run_id: int, definition: JobDefinition, step: str) -> int:

@@ -59,6 +59,8 @@ class Turn:
         """Something became claimable: other processes want to know."""
         self.may_fall_due = False
         """Something was put off, or got a deadline."""
+        self.schedules_changed = False
+        """Whoever fires schedules must look when the next slot is due."""
         self._deltas: defaultdict[int, Delta] = defaultdict(Delta)
         self._recheck: set[int] = set()
 

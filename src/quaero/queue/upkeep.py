@@ -6,6 +6,7 @@ import json
 from collections import defaultdict
 from collections.abc import Sequence
 
+from quaero.errors import NotFound
 from quaero.model.log import LogLevel
 from quaero.model.status import StatusReason
 from quaero.ports.jobs import Delta
@@ -68,7 +69,10 @@ def mend(turn: Turn, suspected: Sequence[int]) -> None:
     """
     turn.tx.lock_steps(suspected)
     for step_id in suspected:
-        step = turn.tx.step(step_id)
+        try:
+            step = turn.tx.step(step_id)
+        except NotFound:  # deleted since
+            continue
         truth = Delta()
         for state, count in turn.tx.recount(step_id).items():
             truth.create(state, count)

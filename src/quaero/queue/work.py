@@ -45,6 +45,7 @@ class Posted(msgspec.Struct):
     next_due: int | None
     now: int
     """The time of the turn, on the store's clock."""
+    schedules_changed: bool = False
 
 
 def queued(inbox: SimpleQueue[Work | None]) -> tuple[list[Work], bool]:

@@ -222,6 +222,7 @@ class Writer:
             refused=refused,
             next_due=next_due,
             now=turn.now,
+            schedules_changed=turn.schedules_changed,
         )
 
     def _claim(self, turn: Turn, demand: Demand) -> Haul:

@@ -37,8 +37,8 @@ class Reader(Protocol):
         """The first column of the first row, or None."""
         ...
 
-    def data_version(self) -> int:
-        """Changes when another connection has committed; on a server, where that can't be told, at every call."""
+    def data_version(self) -> int | str:
+        """Another one when another connection has committed."""
         ...
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -13,15 +12,14 @@ import msgspec
 from quaero.errors import NotFound
 from quaero.model.definition import JobDefinition
 from quaero.model.job import Counters, Job, JobError
-from quaero.model.status import JobKind, JobStatus, StatusReason
+from quaero.model.status import JobKind, JobStatus
 from quaero.ports.clock import Clock
-from quaero.ports.jobs import ProcessRow, RunRow, State, StepRow
+from quaero.ports.jobs import ProcessRow, RunRow, StepRow
 from quaero.storage.database import Database, Readers, Row
-from quaero.storage.jobs import SqlJobTransaction, as_json, reason_of, run_row, step_row
+from quaero.storage.job_rows import KINDS, manager_job, moment, states_of, step_job, worker_job
+from quaero.storage.jobs import SqlJobTransaction, as_json, run_row, step_row
 from quaero.storage.migrate import migrate, migrations
 from quaero.storage.statements import statements
-
-KINDS = (JobKind.MANAGER, JobKind.STEP, JobKind.WORKER)
 
 
 class SqlJobStore:
@@ -102,7 +100,7 @@ class SqlJobStore:
             return int(self._readers.get().fetch_value(self._sql["server_time"]))
         return self._lease_clock()
 
-    def data_version(self) -> int:
+    def data_version(self) -> int | str:
         return self._readers.get().data_version()
 
     def leader(self, leadership: str) -> int:
@@ -172,7 +170,7 @@ class SqlJobStore:
             {
                 "attempt": row[0],
                 "process_id": row[1],
-                "ended_at": _time(row[2]),
+                "ended_at": moment(row[2]),
                 "outcome": row[3],
                 "error": None if row[5] is None else msgspec.json.decode(row[5], type=JobError),
             }
@@ -196,56 +194,15 @@ class SqlJobStore:
         numbers = self._one("run_counters", "no run", id=row[0])
         counters = Counters(**dict(zip(Counters.__struct_fields__, numbers, strict=True)))
         documents = sum(step.document_count for step in self.steps(row[0]))
-        return Job(
-            **_common(row),
-            job_type="manager",
-            name=facts[3],
-            definition_id=facts[0],
-            rerun_of=facts[2],
-            counters=counters,
-            percent=round(counters.percent, 1),
-            document_count=documents,
-            message=facts[6],
-            cancel_requested_at=_time(facts[4]) if reason_of(facts[9]) is StatusReason.USER else None,
-            paused_at=_time(facts[5]),
-            config=self.definition_of(row[0]).config,
-        )
+        return manager_job(row, facts, counters, documents, self.definition_of(row[0]))
 
     def _step(self, row: Row) -> Job:
         step = self.step(row[0])
-        definition = self.definition_of(step.manager_id)
-        described = next((s for s in definition.steps if s.name == step.name), None)
-        counters = Counters(**{name: getattr(step, name) for name in Counters.__struct_fields__})
-        return Job(
-            **_common(row),
-            job_type=step.worker_type,
-            name=step.name,
-            step_id=step.id,
-            step_name=step.name,
-            worker_type=step.worker_type,
-            definition_id=definition.id,
-            counters=counters,
-            percent=round(counters.percent, 1),
-            document_count=step.document_count,
-            message=step.message or waiting_for(step),
-            max_attempts=described.retry.max_attempts if described else 1,
-            config=described.parameters if described else {},
-        )
+        return step_job(row, step, self.definition_of(step.manager_id))
 
     def _worker(self, row: Row) -> Job:
         step = self.step(row[3])
-        definition = self.definition_of(step.manager_id)
-        return Job(
-            **_common(row),
-            job_type=self.job_types.get(step.worker_type, step.worker_type),
-            name=f"{step.name} {row[0]}",
-            step_id=step.id,
-            step_name=step.name,
-            worker_type=step.worker_type,
-            definition_id=definition.id,
-            max_attempts=definition.step(step.name).retry.max_attempts,
-            config=msgspec.json.decode(row[18]) if row[18] else {},
-        )
+        return worker_job(row, step, self.definition_of(step.manager_id), self.job_types)
 
     def _all(self, name: str, /, **params: Any) -> list[Row]:
         return self._readers.get().fetch_all(self._sql[name], params)
@@ -257,43 +214,5 @@ class SqlJobStore:
         return row
 
 
-def waiting_for(step: StepRow) -> str:
-    if not step.waits_for or step.state.is_terminal:
-        return ""
-    return f"waiting for a node with: {step.waits_for}"
-
-
-def _common(row: Row) -> dict[str, Any]:
-    result = msgspec.json.decode(row[19]) if row[19] else {}
-    status = State(row[4]).status
-    reason: StatusReason | None = reason_of(row[5])
-    return {
-        "id": row[0],
-        "kind": KINDS[row[1]],
-        "manager_id": row[2],
-        "parent_id": row[3],
-        "status": status,
-        "status_reason": reason,
-        "has_errors": bool(row[6]),
-        "priority": row[7],
-        "available_at": _time(row[8]),
-        "attempt": row[9],
-        "failures": row[10],
-        "rescues": row[11],
-        "claimed_by": row[12],
-        "depth": row[13],
-        "spawned_by": row[14],
-        "created_at": _time(row[15]),
-        "started_at": _time(row[16]),
-        "finished_at": _time(row[17]),
-        "result": result,
-        "error": msgspec.json.decode(row[20], type=JobError) if row[20] else None,
-    } | ({"document_count": len(result.get("document_ids", ()))} if row[1] == 2 else {})
-
-
-def _time(micros: int | None) -> datetime | None:
-    return None if micros is None else datetime.fromtimestamp(micros / 1e6, UTC)
-
-
 def _states(status: JobStatus | None) -> str | None:
-    return None if status is None else as_json([state for state in State if state.status is status])
+    return None if status is None else as_json(states_of(status))

@@ -37,7 +37,9 @@ from quaero.ports.jobs import (
 )
 from quaero.storage.database import Connection, Row
 from quaero.storage.document_writer import DocumentWriter
+from quaero.storage.schedules import SqlSchedules
 from quaero.storage.statements import statements
+from quaero.storage.upkeep import SqlUpkeep
 
 LOWEST = -(2**63)
 _claimed = msgspec.json.Decoder(list[Claimed])
@@ -88,6 +90,14 @@ class SqlJobTransaction:
 
     def savepoint(self) -> AbstractContextManager[None]:
         return self.connection.savepoint()
+
+    @property
+    def upkeep(self) -> SqlUpkeep:
+        return SqlUpkeep(self.connection, self._now, self._lock)
+
+    @property
+    def schedules(self) -> SqlSchedules:
+        return SqlSchedules(self.connection, self._now, self._lock)
 
     def _run(self, name: str, /, **params: Any) -> int:
         return self.connection.run(self._sql[name], params)
@@ -340,9 +350,9 @@ class SqlJobTransaction:
             self._raised_steps[step_id] = max(top, self._raised_steps.get(step_id, top))
         return added
 
-    def copy_failed_children(self, old_step: int, new_run: int, new_step: int) -> int:
+    def copy_failed_children(self, old_step: int, new_run: int, new_step: int, family: str | None = None) -> int:
         old_run = self.step(old_step).manager_id
-        params = {"old_run": old_run, "old_step": old_step}
+        params = {"old_run": old_run, "old_step": old_step, "family": family}
         count = int(self._value("count_failed_children", **params))
         if not count:
             return 0

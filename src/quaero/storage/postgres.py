@@ -6,7 +6,6 @@ connections that write: every hot statement has its index, and a plan made while
 
 from __future__ import annotations
 
-import itertools
 import logging
 import os
 import re
@@ -60,6 +59,8 @@ RETURNING (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
 a crash, or on a replica that takes over, another transaction may get the same one."""
 _FATE = "SELECT number FROM turns WHERE session = :session FOR UPDATE"
 """Waits for the transaction itself, should it still be under way."""
+_SNAPSHOT = "SELECT pg_current_snapshot()::text"
+"""Another one after each commit."""
 _HAS_TURNS = "SELECT to_regclass('turns') IS NOT NULL"
 
 _PARAMETER = re.compile(r"(?<![:\w]):([a-z_]\w*)")
@@ -240,8 +241,8 @@ class PostgresConnection:
     def now(self) -> int:
         return self._now
 
-    def data_version(self) -> int:
-        return next(_versions)
+    def data_version(self) -> str:
+        return str(self.fetch_value(_SNAPSHOT))
 
     def close(self) -> None:
         if self._db is not None:
@@ -249,7 +250,6 @@ class PostgresConnection:
             self._db = None
 
 
-_versions = itertools.count()
 # The pool tells of every attempt to connect; an outage is told of once, by those who need the store.
 logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)
 
@@ -336,8 +336,8 @@ class _PooledReader:
         row = self.fetch_one(sql, params)
         return None if row is None else row[0]
 
-    def data_version(self) -> int:
-        return next(_versions)
+    def data_version(self) -> str:
+        return str(self.fetch_value(_SNAPSHOT))
 
 
 class Server:

@@ -151,6 +151,9 @@ CASES = {
     "JD040 cache_type for all": (steps('[config]\ncache_type = "soft"\n' + CRAWL), ["JD040 4:1 config.cache_type"]),
     "JD040 job_type": (steps('job_type = "root"\n' + CRAWL), ["JD040 3:1 job_type"]),
     "JD040 source_type": (steps('source_type = "wiki"\n' + CRAWL), ["JD040 3:1 source_type"]),
+    "JD032 jitter": (steps('schedule_jitter = "soon"\n' + CRAWL), ["JD032 3:1 schedule_jitter"]),
+    "JD032 window": (steps("misfire_window = 5\n" + CRAWL), ["JD032 3:1 misfire_window"]),
+    "JD040 misfire": (steps('misfire = "some"\n' + CRAWL), ["JD040 3:1 misfire"]),
     "JD040 overlap": (steps('[config]\noverlap = "maybe"\n' + CRAWL), ["JD040 4:1 config.overlap"]),
     "JD040 post_on": (steps('post_on = "never"\n' + CRAWL), ["JD040 3:1 post_on"]),
     "JD041 negative failures": (

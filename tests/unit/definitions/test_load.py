@@ -336,6 +336,14 @@ def test_every_fake_worker_but_one_is_a_documented_type():
     assert set(MODELS) - TYPES == {"free"}
 
 
+def test_what_happens_to_missed_times_of_a_schedule():
+    plain = define(CRAWL)
+    told = define(f'schedule_jitter = "10m"\nmisfire = "all"\nmisfire_window = "0s"\n{CRAWL}')
+
+    assert (plain.schedule_jitter, plain.misfire, plain.misfire_window) == (0, "one", 86_400)
+    assert (told.schedule_jitter, told.misfire, told.misfire_window) == (600, "all", 0)
+
+
 ODD_VALUES = [
     *("1", "-1", "nan", "true", '""', '"{x}"', '"{config.c}"'),
     *("[]", "[1]", "[[]]", '["", "{"]', "{}", "{ a = 1 }", "1979-05-27", "07:32:00"),

@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from quaero.definitions.schedule import ScheduleError, TooFrequent, check_schedule, find_zone, fire_times
+from quaero.calc.schedule_times import ScheduleError, fire_times
+from quaero.definitions.schedule import TooFrequent, check_schedule, find_zone
 
 VIENNA = ZoneInfo("Europe/Vienna")
 

@@ -201,16 +201,20 @@ SELECT g.id, :step_id, g.key, g.payload FROM given AS g JOIN made AS m ON m.id =
 
 -- name: count_failed_children
 SELECT count(*) FROM jobs
- WHERE manager_id = :old_run AND status = 4 AND kind = 2 AND parent_id = :old_step;
+ WHERE manager_id = :old_run AND status = 4 AND kind = 2 AND parent_id = :old_step
+   AND (:family::text IS NULL
+        OR coalesce((SELECT io.error::json ->> 'family' FROM job_io AS io WHERE io.id = jobs.id), '') = :family::text);
 
 -- name: copy_failed_children
--- One that is open elsewhere under the same dedup key is left out.
+-- Of one family of errors, or all. One that is open elsewhere under the same dedup key is left out.
 INSERT INTO jobs (id, kind, manager_id, parent_id, status, priority, available_at, created_at, limit_key, dedup_key,
                   depth, spawned_by, needs)
 SELECT :first + row_number() OVER (ORDER BY f.id) - 1, 2, :new_run, :new_step, 0, f.priority, :now, :now, f.limit_key,
        f.dedup_key, f.depth, NULL, f.needs
   FROM jobs AS f
  WHERE f.manager_id = :old_run AND f.status = 4 AND f.kind = 2 AND f.parent_id = :old_step
+   AND (:family::text IS NULL
+        OR coalesce((SELECT io.error::json ->> 'family' FROM job_io AS io WHERE io.id = f.id), '') = :family::text)
 ON CONFLICT DO NOTHING;
 
 -- name: copy_failed_payloads
@@ -219,7 +223,10 @@ INSERT INTO job_io (id, parent_id, child_key, payload)
 SELECT n.id, :new_step, o.child_key, o.payload
   FROM (SELECT :first + row_number() OVER (ORDER BY f.id) - 1 AS id, f.id AS old
           FROM jobs AS f
-         WHERE f.manager_id = :old_run AND f.status = 4 AND f.kind = 2 AND f.parent_id = :old_step) AS n
+         WHERE f.manager_id = :old_run AND f.status = 4 AND f.kind = 2 AND f.parent_id = :old_step
+           AND (:family::text IS NULL
+                OR coalesce((SELECT io.error::json ->> 'family' FROM job_io AS io WHERE io.id = f.id), '')
+                   = :family::text)) AS n
   JOIN job_io AS o ON o.id = n.old
  WHERE EXISTS (SELECT 1 FROM jobs AS made WHERE made.id = n.id);
 

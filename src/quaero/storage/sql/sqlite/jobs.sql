@@ -145,16 +145,20 @@ SELECT :first + j.key, j.value FROM json_each(:payloads) AS j
 
 -- name: count_failed_children
 SELECT count(*) FROM jobs INDEXED BY jobs_failed
- WHERE manager_id = :old_run AND status = 4 AND kind = 2 AND parent_id = :old_step;
+ WHERE manager_id = :old_run AND status = 4 AND kind = 2 AND parent_id = :old_step
+   AND (:family IS NULL
+        OR coalesce((SELECT io.error ->> '$.family' FROM job_io AS io WHERE io.id = jobs.id), '') = :family);
 
 -- name: copy_failed_children
--- One that is open elsewhere under the same dedup key is left out.
+-- Of one family of errors, or all. One that is open elsewhere under the same dedup key is left out.
 INSERT OR IGNORE INTO jobs (id, kind, manager_id, parent_id, child_key, status, priority, available_at, created_at,
                             limit_key, dedup_key, depth, needs)
 SELECT :first + row_number() OVER (ORDER BY f.id) - 1, 2, :new_run, :new_step, f.child_key, 0, f.priority, :now, :now,
        f.limit_key, f.dedup_key, f.depth, f.needs
   FROM jobs AS f INDEXED BY jobs_failed
- WHERE f.manager_id = :old_run AND f.status = 4 AND f.kind = 2 AND f.parent_id = :old_step;
+ WHERE f.manager_id = :old_run AND f.status = 4 AND f.kind = 2 AND f.parent_id = :old_step
+   AND (:family IS NULL
+        OR coalesce((SELECT io.error ->> '$.family' FROM job_io AS io WHERE io.id = f.id), '') = :family);
 
 -- name: copy_failed_payloads
 INSERT INTO job_io (id, payload)

@@ -1,0 +1,134 @@
+"""Problems: every error of the API as one JSON object (RFC 9457), with the way out in its ``detail``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+import structlog
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from quaero.errors import (
+    BadData,
+    ConfigError,
+    InvalidDefinition,
+    NotFound,
+    QuaeroError,
+    Refused,
+    StaleClaim,
+    StoreUnavailable,
+    TransientError,
+    VersionConflict,
+)
+
+log = structlog.get_logger("quaero.web")
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_S = 2
+_encoder = msgspec.json.Encoder(enc_hook=str)
+
+
+class InvalidParameter(BaseModel):
+    """One thing wrong with a request."""
+
+    pointer: str = Field(description="Where: a query parameter, or a JSON pointer into the body.")
+    message: str
+
+
+class Problem(BaseModel):
+    """An error (RFC 9457)."""
+
+    type: str = Field(description="`about:blank`, or what kind of problem it is: `/problems/…`.")
+    title: str
+    status: int
+    detail: str = Field(description="What is wrong, and what can be done about it.")
+    instance: str = Field(description="The path that was asked for.")
+    job_id: int | None = Field(None, description="The job that is in the way.")
+    findings: list[dict[str, Any]] | None = Field(None, description="What is wrong with a job definition.")
+    errors: list[InvalidParameter] | None = Field(None, description="What is wrong with the request.")
+
+
+def problem(
+    request: Request,
+    status: int,
+    detail: str,
+    *,
+    kind: str = "",
+    headers: Mapping[str, str] | None = None,
+    **more: Any,
+) -> Response:
+    body = {
+        "type": f"/problems/{kind}" if kind else "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "instance": request.url.path,
+        **{key: value for key, value in more.items() if value is not None},
+    }
+    return Response(_encoder.encode(body), status, dict(headers or {}), MEDIA_TYPE)
+
+
+def add_problem_handlers(site: FastAPI) -> None:
+    """From here on no error leaves the site in another form."""
+    site.add_exception_handler(QuaeroError, _ours)
+    site.add_exception_handler(RequestValidationError, _invalid)
+    site.add_exception_handler(HTTPException, _plain)
+    site.add_exception_handler(Exception, _defect)
+
+
+def _ours(request: Request, error: Exception) -> Response:
+    match error:
+        case InvalidDefinition():
+            return problem(
+                request, 422, str(error), kind="invalid-definition", findings=[_plain_data(f) for f in error.findings]
+            )
+        case VersionConflict():
+            return problem(request, 412, str(error), kind="version-conflict")
+        case Refused():
+            return problem(request, 409, str(error), kind="refused", job_id=error.job_id)
+        case NotFound():
+            return problem(request, 404, str(error), kind="not-found")
+        case BadData():
+            return problem(request, 422, str(error), kind="bad-data")
+        case StaleClaim():
+            return problem(request, 409, str(error), kind="stale")
+        case ConfigError():
+            return problem(request, 500, str(error), kind="configuration")
+        case StoreUnavailable() | TransientError():
+            return problem(request, 503, str(error), kind="unavailable", headers={"Retry-After": str(RETRY_S)})
+        case _:
+            return problem(request, 500, str(error))
+
+
+def _plain_data(value: Any) -> Any:
+    return msgspec.to_builtins(value)
+
+
+def _invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for these
+    errors = [{"pointer": _pointer(one["loc"]), "message": one["msg"]} for one in error.errors()]
+    detail = "; ".join(f"{one['pointer']}: {one['message']}" for one in errors)
+    return problem(request, 422, detail, kind="invalid-request", errors=errors)
+
+
+def _pointer(place: Sequence[str | int]) -> str:
+    source, *rest = place
+    return "/" + "/".join(map(str, rest)) if source == "body" else str(rest[0] if rest else source)
+
+
+def _plain(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for these
+    detail = str(error.detail)
+    if error.status_code == HTTPStatus.NOT_FOUND and detail == HTTPStatus.NOT_FOUND.phrase:
+        detail = f"nothing is at {request.url.path}; /openapi.json lists what there is"
+    return problem(request, error.status_code, detail, headers=error.headers)
+
+
+def _defect(request: Request, error: Exception) -> Response:
+    log.error("web.failed", path=request.url.path, exc_info=error)
+    return problem(request, 500, "a defect of Quaero's; the service log has the traceback", kind="defect")

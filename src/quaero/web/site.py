@@ -1,0 +1,75 @@
+"""The site: API, live view and page as one ASGI application. Assembly only."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+from fastapi import APIRouter, FastAPI
+from starlette.middleware.gzip import GZipMiddleware
+
+from quaero.web.api import comparisons, definitions, documents, jobs, logs, questions, runs, schedules, system
+from quaero.web.page import page_routes
+from quaero.web.problems import Problem, add_problem_handlers
+from quaero.web.services import WebServices
+
+DESCRIPTION = """Everything that the page and the command line do. Lists are `{items, next}`; errors are problem details
+(RFC 9457, `application/problem+json`); times are UTC, ISO 8601. Commands take an `Idempotency-Key`."""
+PARTS = (definitions, runs, jobs, comparisons, questions, logs, documents, schedules, system)
+FAILURES: dict[int | str, dict[str, Any]] = {
+    status: {"model": Problem, "content": {"application/problem+json": {}}, "description": text}
+    for status, text in (
+        (404, "Nothing is stored under this id."),
+        (409, "Refused in this state."),
+        (422, "The request can't be used."),
+        (503, "The store can't be reached now."),
+    )
+}
+
+
+class Part(Protocol):
+    """What lives as long as the site."""
+
+    async def start(self) -> None: ...
+    async def stop(self) -> None: ...
+
+
+def make_site(
+    services: WebServices,
+    *,
+    parts: Sequence[Part] = (),
+    api: Sequence[APIRouter] = (),
+    live: APIRouter | None = None,
+    bundle: Path | None = None,
+) -> FastAPI:
+    """Without access control, which is laid around it. ``api``: more routes below ``/api``."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        for part in parts:
+            await part.start()
+        yield
+        for part in reversed(parts):
+            await part.stop()
+
+    site = FastAPI(
+        title="Quaero",
+        version=services.version,
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    router = APIRouter(prefix="/api", responses=FAILURES)
+    for routes in (*(part.routes(services) for part in PARTS), *api):
+        router.include_router(routes)
+    site.include_router(router)
+    if live is not None:
+        site.include_router(live)
+    site.include_router(page_routes(bundle))
+    add_problem_handlers(site)
+    site.add_middleware(GZipMiddleware, minimum_size=1_000, compresslevel=5)
+    return site
