@@ -66,6 +66,7 @@ def _build(sources: Path, bundle: Path, made_from: str) -> None:
         environment = {
             **os.environ,
             "NODE_USE_SYSTEM_CA": "1",
+            "NO_COLOR": "1",
             "PATH": os.pathsep.join([str(node.parent), os.environ.get("PATH", os.defpath)]),
             "QUAERO_BUNDLE": made_from,
             "QUAERO_UI_OUT": str(output),

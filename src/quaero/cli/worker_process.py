@@ -36,7 +36,12 @@ async def work(app: App, make_beside: Callable[[Engine], Beside] | None = None) 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, _asked_to_end, asked, number)
-    await engine.start()
+    try:
+        await engine.start()
+    except BaseException:
+        if beside is not None:
+            beside.stop()
+        raise
     say(f"process {engine.process_id} executes the runs in {app.config.database}; Ctrl-C ends it")
     runs = OpenRuns(app, engine.changed)
     watching = asyncio.create_task(runs.watch())

@@ -35,7 +35,11 @@ def page_routes(folder: Path | None) -> APIRouter:
         if folder is None:
             return HTMLResponse(NOT_BUILT, status_code=503 if path else 200)
         name = path if path and "/" not in path and (folder / path).is_file() else "index.html"
-        return FileResponse(_inside(folder, name), headers={"Cache-Control": "no-cache"})
+        file = _inside(folder, name)
+        found = FileResponse(file, headers={"Cache-Control": "no-cache"}, stat_result=file.stat())
+        if found.headers["ETag"] in request.headers.get("If-None-Match", ""):
+            return Response(status_code=304, headers={"ETag": found.headers["ETag"], "Cache-Control": "no-cache"})
+        return found
 
     return router
 

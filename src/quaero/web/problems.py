@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -30,6 +31,8 @@ log = structlog.get_logger("quaero.web")
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_S = 2
+_PROBLEM = {"$ref": "#/components/schemas/Problem"}
+_PARAMETER = re.compile(r"\{\w+\}")
 _encoder = msgspec.json.Encoder(enc_hook=str)
 
 
@@ -51,6 +54,24 @@ class Problem(BaseModel):
     job_id: int | None = Field(None, description="The job that is in the way.")
     findings: list[dict[str, Any]] | None = Field(None, description="What is wrong with a job definition.")
     errors: list[InvalidParameter] | None = Field(None, description="What is wrong with the request.")
+
+
+FAILURES: dict[int | str, dict[str, Any]] = {
+    status: {"model": Problem, "description": text}
+    for status, text in (
+        (401, "Sign in, or send an API key."),
+        (403, "The key's scope does not allow it."),
+        (404, "Nothing is stored under this id."),
+        (409, "Refused in this state."),
+        (422, "The request can't be used."),
+        ("4XX", "Something else is wrong with the request."),
+        (503, "The store can't be reached now."),
+    )
+}
+"""What every route may answer, for its description."""
+CHANGED_MEANWHILE: dict[int | str, dict[str, Any]] = {
+    412: {"model": Problem, "description": "Somebody else has changed it since it was read."}
+}
 
 
 def problem(
@@ -79,6 +100,22 @@ def add_problem_handlers(site: FastAPI) -> None:
     site.add_exception_handler(RequestValidationError, _invalid)
     site.add_exception_handler(HTTPException, _plain)
     site.add_exception_handler(Exception, _defect)
+
+
+def described_as_problems(site: FastAPI) -> None:
+    """In the description too; FastAPI has one media type for all answers of a route."""
+    describe = site.openapi
+
+    def description() -> dict[str, Any]:
+        found = describe()
+        for methods in found["paths"].values():
+            for operation in methods.values():
+                for answer in operation["responses"].values():
+                    if any(one.get("schema") == _PROBLEM for one in answer.get("content", {}).values()):
+                        answer["content"] = {MEDIA_TYPE: {"schema": _PROBLEM}}
+        return found
+
+    site.openapi = description  # type: ignore[method-assign]
 
 
 def _ours(request: Request, error: Exception) -> Response:
@@ -117,16 +154,32 @@ def _invalid(request: Request, error: Exception) -> Response:
 
 
 def _pointer(place: Sequence[str | int]) -> str:
-    source, *rest = place
-    return "/" + "/".join(map(str, rest)) if source == "body" else str(rest[0] if rest else source)
+    # A key of the body may hold what UTF-8 can't say.
+    source, *rest = (str(part).encode("utf-8", "replace").decode() for part in place)
+    return "/" + "/".join(rest) if source == "body" else (rest[0] if rest else source)
 
 
 def _plain(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for these
-    detail = str(error.detail)
-    if error.status_code == HTTPStatus.NOT_FOUND and detail == HTTPStatus.NOT_FOUND.phrase:
+    status, detail, headers = error.status_code, str(error.detail), error.headers
+    if status == HTTPStatus.METHOD_NOT_ALLOWED:
+        methods = _methods_at(request)
+        detail = f"{request.method[:20]} is not possible here, only {', '.join(methods)}"
+        headers = {"Allow": ", ".join(methods)}
+        if not methods:
+            status, detail, headers = HTTPStatus.NOT_FOUND, HTTPStatus.NOT_FOUND.phrase, None
+    if status == HTTPStatus.NOT_FOUND and detail == HTTPStatus.NOT_FOUND.phrase:
         detail = f"nothing is at {request.url.path}; /openapi.json lists what there is"
-    return problem(request, error.status_code, detail, headers=error.headers)
+    return problem(request, status, detail, headers=headers)
+
+
+def _methods_at(request: Request) -> list[str]:
+    """Those that are described for this path; the page, which answers at every path that is left, does not count."""
+    found: set[str] = set()
+    for template, methods in request.app.openapi()["paths"].items():
+        if re.fullmatch(_PARAMETER.sub("[^/]+", template), request.url.path):
+            found.update(method.upper() for method in methods)
+    return sorted(found)
 
 
 def _defect(request: Request, error: Exception) -> Response:

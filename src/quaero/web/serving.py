@@ -58,6 +58,7 @@ class SiteServer:
             uvicorn.Config(
                 site,
                 log_config=None,
+                log_level="warning",
                 access_log=False,
                 server_header=False,
                 proxy_headers=False,

@@ -3,30 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from starlette.middleware.gzip import GZipMiddleware
 
 from quaero.web.api import comparisons, definitions, documents, jobs, logs, questions, runs, schedules, system
+from quaero.web.api.parameters import refuse_nul
 from quaero.web.page import page_routes
-from quaero.web.problems import Problem, add_problem_handlers
+from quaero.web.problems import FAILURES, add_problem_handlers, described_as_problems
 from quaero.web.services import WebServices
 
 DESCRIPTION = """Everything that the page and the command line do. Lists are `{items, next}`; errors are problem details
 (RFC 9457, `application/problem+json`); times are UTC, ISO 8601. Commands take an `Idempotency-Key`."""
 PARTS = (definitions, runs, jobs, comparisons, questions, logs, documents, schedules, system)
-FAILURES: dict[int | str, dict[str, Any]] = {
-    status: {"model": Problem, "content": {"application/problem+json": {}}, "description": text}
-    for status, text in (
-        (404, "Nothing is stored under this id."),
-        (409, "Refused in this state."),
-        (422, "The request can't be used."),
-        (503, "The store can't be reached now."),
-    )
-}
 
 
 class Part(Protocol):
@@ -48,11 +40,11 @@ def make_site(
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        for part in parts:
-            await part.start()
-        yield
-        for part in reversed(parts):
-            await part.stop()
+        async with AsyncExitStack() as started:
+            for part in parts:
+                await part.start()
+                started.push_async_callback(part.stop)
+            yield
 
     site = FastAPI(
         title="Quaero",
@@ -63,7 +55,7 @@ def make_site(
         redoc_url=None,
         redirect_slashes=False,
     )
-    router = APIRouter(prefix="/api", responses=FAILURES)
+    router = APIRouter(prefix="/api", responses=FAILURES, dependencies=[Depends(refuse_nul)])
     for routes in (*(part.routes(services) for part in PARTS), *api):
         router.include_router(routes)
     site.include_router(router)
@@ -71,5 +63,6 @@ def make_site(
         site.include_router(live)
     site.include_router(page_routes(bundle))
     add_problem_handlers(site)
+    described_as_problems(site)
     site.add_middleware(GZipMiddleware, minimum_size=1_000, compresslevel=5)
     return site

@@ -17,6 +17,7 @@ from quaero.ports.views import DefinitionRevision, LiveRow
 from quaero.web.answers import answer, list_of, model_of, page, page_of
 from quaero.web.api.parameters import Text
 from quaero.web.api.runs import Made
+from quaero.web.problems import CHANGED_MEANWHILE
 from quaero.web.services import WebServices
 
 LARGEST_SOURCE = 1_000_000
@@ -121,21 +122,21 @@ def routes(services: WebServices) -> APIRouter:
         """A definition with its text; its etag is in `ETag` too."""
         return _text(folder.get(definition_id), schedules().get(definition_id))
 
-    @router.put("/{definition_id}", response_model=model_of(DefinitionEntry))
+    @router.put("/{definition_id}", response_model=model_of(DefinitionEntry), responses=CHANGED_MEANWHILE)
     def update(definition_id: str, given: Source, if_match: IfMatch = None) -> Response:
         """New text; 412 when somebody has changed it since it was read."""
         entry = folder.update(definition_id, given.source, etag=_etag(if_match), draft=given.draft)
         services.folder_changed()
         return _entry(entry)
 
-    @router.patch("/{definition_id}", response_model=model_of(DefinitionEntry))
+    @router.patch("/{definition_id}", response_model=model_of(DefinitionEntry), responses=CHANGED_MEANWHILE)
     def set_enabled(definition_id: str, given: Enabled, if_match: IfMatch = None) -> Response:
         """Change `enabled` alone; comments and order of the text stay."""
         entry = folder.set_enabled(definition_id, given.enabled, etag=_etag(if_match))
         services.folder_changed()
         return _entry(entry)
 
-    @router.delete("/{definition_id}", status_code=204, response_class=Response)
+    @router.delete("/{definition_id}", status_code=204, response_class=Response, responses=CHANGED_MEANWHILE)
     def delete(definition_id: str, if_match: IfMatch = None) -> Response:
         """Remove the file. Runs keep the text they were started with; documents stay."""
         folder.delete(definition_id, etag=_etag(if_match))

@@ -25,6 +25,10 @@ Since = Annotated[str | None, Query(description="Changed then or later (RFC 3339
 Gone = Annotated[bool, Query(description="Also those that their source no longer has.")]
 
 
+class MarkdownResponse(PlainTextResponse):
+    media_type = "text/markdown"
+
+
 class DocumentView(Document, frozen=True, kw_only=True):
     """One document, with the steps that use it."""
 
@@ -107,14 +111,13 @@ def routes(services: WebServices) -> APIRouter:
         found = documents.get_document(document_id)
         return answer({**_fields(found), "runs": documents.uses(document_id)}, headers={"ETag": f'"{found.revision}"'})
 
-    @router.get("/documents/{document_id}/raw", response_class=PlainTextResponse, tags=["documents"])
+    @router.get("/documents/{document_id}/raw", response_class=MarkdownResponse, tags=["documents"])
     def raw_document(document_id: str) -> Response:
         """Its text alone: markdown."""
         found = documents.get_document(document_id)
         name = f"{document_id}.md"
-        return PlainTextResponse(
+        return MarkdownResponse(
             found.content,
-            media_type="text/markdown; charset=utf-8",
             headers={"Content-Disposition": f'attachment; filename="{name}"'},
         )
 

@@ -51,7 +51,11 @@ def routes(services: WebServices) -> APIRouter:
         headers = {"Quaero-Lines": "dropped"} if which.are_dropped else {}
         return answer(found, headers=headers)
 
-    @router.get("/runs/{run_id}/logs/download", response_class=StreamingResponse)
+    @router.get(
+        "/runs/{run_id}/logs/download",
+        response_class=StreamingResponse,
+        responses={200: {"content": {"text/plain": {}, "application/x-ndjson": {}}, "description": "The lines."}},
+    )
     def download_lines(
         run_id: Id,
         level: Level = None,

@@ -111,7 +111,12 @@ export default function Queue({ query }: PageProps) {
         first={
           <>
             <RunFilters filter={filter} all={all} hasFilter={hasFilter} />
-            {olderOf?.reason ? <Partial onRetry={() => void model.loadOlder(filter)}>Older runs are missing: {olderOf.reason} </Partial> : null}
+            {olderOf?.reason ? <Partial
+                onRetry={() => {
+                  model.older.failedAt = 0;
+                  void model.loadOlder(filter);
+                }}
+              >Older runs are missing: {olderOf.reason} </Partial> : null}
             {runId !== null && !selected && !isWaiting ? <Partial>Run #{runId} is not in the list. <a href={`/runs/${runId}`}>Open it</a></Partial> : null}
             <div class="tree-box">{treePane}</div>
             <Inspector model={model} row={model.rowOf(model.cursor) ?? selected} filter={filter} />

@@ -78,8 +78,9 @@ function Selected({ model, row }: { model: QueueModel; row: Row }) {
     <section class="inspector" aria-label={`Selected: ${row.name}`}>
       <div class="inspector-line">
         <Status status={shownStatus(row, asked)} />
-        <strong class="ellipsis">{row.name}</strong>
-        <span class="dim mono">#{row.id}</span>
+        <span class="inspector-title ellipsis" title={row.name}>
+          <strong>{row.name}</strong> <span class="dim mono">#{row.id}</span>
+        </span>
         <span class="grow" />
         {deeds.map((deed) => (
           <button key={deed} type="button" class={DEEDS[deed].danger ? "button danger-text" : "button"} onClick={() => void act(deed, [run!])}>

@@ -34,13 +34,28 @@ export function fits(run: Row, filter: RunFilter, now: number): boolean {
   return true;
 }
 
+interface OlderRuns {
+  key: string;
+  next: string | null;
+  loading: boolean;
+  started: boolean;
+  reason: string | null;
+  failedAt: number;
+}
+
+const RETRY_MS = 4000;
+
+function newOlder(key: string): OlderRuns {
+  return { key, next: null, loading: false, started: false, reason: null, failedAt: 0 };
+}
+
 export class QueueModel {
   readonly expansion = new Expansion();
   readonly chosen = new Set<number>();
   cursor: Cursor | null = null;
   tree: FlatTree = new FlatTree([]);
   readonly workers = new Map<number, StepWorkers>();
-  older: { key: string; next: string | null; loading: boolean; started: boolean; reason: string | null } = { key: "", next: null, loading: false, started: false, reason: null };
+  older: OlderRuns = newOlder("");
   private readonly asked = new Set<number>();
 
   workersOf(row: Row): StepWorkers {
@@ -97,19 +112,20 @@ export class QueueModel {
   /** The next page of runs that fit the filter, behind those of the live view. */
   async loadOlder(filter: RunFilter): Promise<void> {
     const key = JSON.stringify(filter);
-    if (this.older.key !== key) this.older = { key, next: null, loading: false, started: false, reason: null };
+    if (this.older.key !== key) this.older = newOlder(key);
     const older = this.older;
-    if (older.loading || (older.started && older.next === null)) return;
+    if (older.loading || (older.started && older.next === null) || Date.now() - older.failedAt < RETRY_MS) return;
     older.loading = true;
     try {
       const page = await get<Page<Job>>("/runs", { ...restFilter(filter), cursor: older.next, limit: 100 });
       store.putExtra(page.items.map(rowOf));
       older.next = page.next;
       older.reason = null;
+      older.started = true;
     } catch (error) {
       older.reason = reasonOf(error);
+      older.failedAt = Date.now();
     }
-    older.started = true;
     older.loading = false;
     repaint();
   }

@@ -358,5 +358,6 @@ export function timeLeft(row: Row, now: number): number | null {
   const open = counters.pending + counters.running;
   const took = lasted(row, now);
   if (row.kind !== "step" || row.status !== "running" || took === null || took < 10_000 || done < 20 || open === 0 || row.paused) return null;
-  return (took / done) * open;
+  const left = (took / done) * open;
+  return left < 3000 ? null : left;
 }

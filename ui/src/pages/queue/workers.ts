@@ -13,6 +13,7 @@ export interface WorkerFilter {
 
 const WINDOW = 200;
 const REFRESH_MS = 2000;
+const RETRY_MS = 4000;
 
 export class StepWorkers {
   filter: WorkerFilter;
@@ -26,6 +27,9 @@ export class StepWorkers {
   private mark = "";
   private turn = 0;
   private known: number | null = null;
+  private failedAt = 0;
+  /** When a window of places was last asked for: what the server does not have is not asked for again at once. */
+  private askedAt = new Map<number, number>();
 
   constructor(
     readonly step: number,
@@ -70,6 +74,8 @@ export class StepWorkers {
 
   /** These places are on screen: fetch what is missing, and fetch anew what the counters say has moved. */
   want(first: number, last: number, row: Row): void {
+    const now = Date.now();
+    if (now - this.failedAt < RETRY_MS) return;
     this.refreshIfMoved(first, last, row);
     if (this.isByPlace) {
       for (let page = Math.floor(first / WINDOW); page <= Math.floor(last / WINDOW); page++) {
@@ -78,13 +84,13 @@ export class StepWorkers {
         const to = Math.min(last, end);
         let missing = false;
         for (let i = from; i <= to; i++) if (!this.isThere(i)) missing = true;
-        if (missing && !this.loading.has(page)) void this.loadPlaces(page, end);
+        if (missing && !this.loading.has(page) && now - (this.askedAt.get(page) ?? 0) > REFRESH_MS) void this.loadPlaces(page, end);
       }
     } else if (!this.atEnd && last >= this.sequential && !this.loading.has(-1)) {
       void this.loadNext(last);
     } else {
       for (let i = first; i <= Math.min(last, this.sequential - 1); i++) {
-        if (!this.isThere(i) && !this.loading.has(-1)) {
+        if (!this.isThere(i) && !this.loading.has(-1) && now - this.loadedAt > REFRESH_MS) {
           this.forget();
           void this.loadNext(last);
           break;
@@ -106,6 +112,8 @@ export class StepWorkers {
     this.turn++;
     this.ids = new Map();
     this.loading.clear();
+    this.askedAt.clear();
+    this.failedAt = 0;
     this.cursor = null;
     this.sequential = 0;
     this.atEnd = false;
@@ -148,6 +156,7 @@ export class StepWorkers {
   private async load(page: number, query: Record<string, string | number | string[] | null>, take: (found: Page<Job>) => void): Promise<void> {
     const turn = this.turn;
     this.loading.add(page);
+    this.askedAt.set(page, Date.now());
     this.loadedAt = Date.now();
     try {
       const found = await get<Page<Job>>(`/jobs/${this.step}/children`, query);
@@ -157,6 +166,7 @@ export class StepWorkers {
       take(onlyWorkers);
       this.reason = null;
     } catch (error) {
+      this.failedAt = Date.now();
       if (turn === this.turn) this.reason = reasonOf(error);
     } finally {
       if (turn === this.turn) this.loading.delete(page);

@@ -1,6 +1,7 @@
 -- What people ask about runs and jobs: see ports/views.py. Reads only. Lists of ids come in as one JSON array (:ids).
 -- Plans must not depend on statistics, which are old while a step is being planned: OFFSET 0 keeps a lookup by key what
--- it is, a comparison of rows fits one index only, and of a limit in a SELECT the planner knows no number.
+-- it is, a comparison of rows fits one index only, and a limit whose number the planner can't know (in a SELECT) makes
+-- it go along that index.
 
 -- name: parent
 -- Whose children are asked for, and how these stand; without numbers where it is a run.
@@ -202,7 +203,7 @@ SELECT j.id, j.finished_at - j.started_at AS took
                       WHERE o.parent_id IS NOT NULL
                         AND (o.parent_id, o.id) >= (:parent_id, (g ->> 0)::bigint)
                         AND (o.parent_id, o.id) <= (:parent_id, (g ->> 1)::bigint)
-                     OFFSET 0) AS io
+                      ORDER BY o.parent_id, o.id LIMIT (SELECT 1000000000)) AS io
  CROSS JOIN LATERAL (SELECT o.* FROM jobs AS o WHERE o.id = io.id OFFSET 0) AS j
  WHERE j.finished_at IS NOT NULL AND j.started_at IS NOT NULL AND j.id BETWEEN :first AND :last
    AND (:states::jsonb IS NULL OR to_jsonb(j.status) <@ :states::jsonb)
@@ -249,8 +250,9 @@ SELECT g.n - 1, c.count, c.worst, c.failed, c.open, c.longest
           coalesce(max(j.finished_at - j.started_at), 0) AS longest
      FROM (SELECT o.id FROM job_io AS o
             WHERE o.parent_id IS NOT NULL
-              AND (o.parent_id, o.id) BETWEEN (:parent_id, (g.j ->> 0)::bigint) AND (:parent_id, (g.j ->> 1)::bigint)
-           OFFSET 0) AS io
+              AND (o.parent_id, o.id) >= (:parent_id, (g.j ->> 0)::bigint)
+              AND (o.parent_id, o.id) <= (:parent_id, (g.j ->> 1)::bigint)
+            ORDER BY o.parent_id, o.id LIMIT (SELECT 1000000000)) AS io
     CROSS JOIN LATERAL (SELECT o.status, o.started_at, o.finished_at FROM jobs AS o WHERE o.id = io.id OFFSET 0) AS j
  ) AS c
  WHERE c.count > 0;
