@@ -1,19 +1,20 @@
-# make setup | demo | test | check | bench | soak | clean
-# Everything runs in .venv, which is made anew only when pyproject.toml or constraints.txt change.
+# make setup | demo | test | check | screenshots | bench | soak | clean
+# Everything runs in .venv, which is brought up to date when pyproject.toml, constraints.txt or the page's sources change.
 
 PYTHON ?= python3
 PIP_FLAGS = --quiet --disable-pip-version-check --no-input
 BIN = .venv/bin
 STAMP = .venv/.setup-done
+PAGE := hatch_build.py $(shell find ui -not -path '*/node_modules*' -not -path '*/dist*' -not -path '*/.v*' -not -name '*.test.ts')
 
 .DEFAULT_GOAL = setup
-.PHONY: setup demo test check bench soak clean
+.PHONY: setup demo test check screenshots bench soak clean
 MAKEFLAGS += --no-print-directory
 
 setup: $(STAMP)
 	@:
 
-$(STAMP): pyproject.toml constraints.txt
+$(STAMP): pyproject.toml constraints.txt $(PAGE)
 	@command -v "$(PYTHON)" >/dev/null || { \
 	  echo "make: no $(PYTHON) found; install Python 3.11 or later, or name it: make PYTHON=/path/to/python3" >&2; exit 1; }
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -34,6 +35,11 @@ check: setup
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/lint-imports --no-cache >.venv/.lint-imports 2>&1 || { cat .venv/.lint-imports >&2; exit 1; }
+	@$(BIN)/python -m tests.page_tools tsc --noEmit
+
+screenshots: setup
+	@$(BIN)/pytest -q tests/browser/test_every_page.py
+	@echo "build/screenshots/ holds a picture of each page, light, dark and narrow"
 
 bench: setup
 	@$(BIN)/python benchmarks/engine.py --backend sqlite

@@ -338,8 +338,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--json", action="store_true", help="print all figures as one JSON object, last")
     parser.add_argument("--quick", action="store_true", help="less work and one run each: a first look")
     parser.add_argument("--only", type=_names, default=list(GROUPS), metavar="NAME,…", help=", ".join(GROUPS))
-    parser.add_argument("--runs", type=_count, help="runs of each (default 3, quick 1)")
-    parser.add_argument("--folder", type=Path, default=_disk_folder(), help="where the data folders are made")
+    parser.add_argument("--runs", type=count_of, help="runs of each (default 3, quick 1)")
+    parser.add_argument("--folder", type=Path, default=disk_folder(), help="where the data folders are made")
     options = parser.parse_args()
     options.runs = options.runs or (1 if options.quick else 3)
     return options
@@ -353,13 +353,13 @@ def _names(text: str) -> list[str]:
     return names
 
 
-def _count(text: str) -> int:
+def count_of(text: str) -> int:
     if not text.isdecimal() or int(text) == 0:
         raise argparse.ArgumentTypeError("must be a number of runs, 1 or more")
     return int(text)
 
 
-def _disk_folder() -> Path:
+def disk_folder() -> Path:
     """The system's folder for temporary files, but where that lies in memory: there no commit costs anything."""
     folder = Path(tempfile.gettempdir())
     return Path.cwd() if file_system_of(folder, MOUNTS) in IN_MEMORY else folder

@@ -99,6 +99,35 @@ ROWS: tuple[Row, ...] = (
     Row("flood_cpu100_loss_percent", "100 µs handlers beside 50,000 lines/s, loss", "%", 20, at_most=True),
 )
 
+SERVER_ROWS: tuple[Row, ...] = (
+    Row("api_p50_ms", "API beside 1,000,000 children, p50", "ms", at_most=True),
+    Row("api_p95_ms", "API beside 1,000,000 children, p95", "ms", 50, at_most=True),
+    Row("api_slowest_call_p95_ms", "  p95 of the slowest kind of call", "ms", at_most=True),
+    Row("page_p50_ms", "run page until its step shows, p50", "ms", at_most=True),
+    Row("page_p95_ms", "run page until its step shows, p95", "ms", 200, at_most=True),
+    Row("page_first_ms", "  the first time, nothing cached", "ms", at_most=True),
+    Row("step_page_p95_ms", "  page of the step until its jobs show, p95", "ms", at_most=True),
+    Row("live_alone_cpu_percent", "500 changes/s, 200 lines/s, nobody looks: CPU", "%", at_most=True),
+    Row("live_tabs_cpu_percent", "  5 tabs, on top of that", "%", 10, at_most=True),
+    Row("frames_per_s", "  frames of the tab in front", "/s", 59),
+    Row("frame_worst_ms", "  longest frame", "ms", 50, at_most=True),
+    Row("frames_over_50_ms", "  frames over 50 ms", "", 0, at_most=True),
+    Row("click_p50_ms", "  click on a filter until it shows, p50", "ms", 50, at_most=True),
+    Row("click_worst_ms", "  the slowest of 20", "ms", at_most=True),
+    Row("sockets_one_cpu_percent", "same load, 1 socket client: CPU on top", "%", at_most=True),
+    Row("sockets_cpu_percent", "  50 socket clients", "%", 5, at_most=True),
+    Row("sockets_frames_per_s", "  frames that the slowest client gets", "/s"),
+    Row("sockets_mb", "  memory on top", "MB", at_most=True),
+    Row("sleeper_growth_mb", "20,000 lines/s, a client asleep for 25 s: memory", "MB", 20, at_most=True),
+    Row("sleeper_snapshots", "  snapshots when it wakes", "", 1, at_most=True),
+    Row("start_empty_page_s", "cold start until / is answered", "s", 1, at_most=True),
+    Row("start_empty_health_s", "  until /api/health is", "s", 1, at_most=True),
+    Row("start_definitions_page_s", "  / with 100 definitions", "s", 1, at_most=True),
+    Row("start_definitions_health_s", "  /api/health with 100 definitions", "s", at_most=True),
+    Row("bytes_kb", "first load of the queue page, compressed", "kB", 60, at_most=True),
+    Row("requests", "  requests", "", at_most=True),
+)
+
 
 def rows_of(figures: Mapping[str, Measured], backend: str = "sqlite") -> list[Row]:
     rows = [row for row in ROWS if row.key in figures]

@@ -29,7 +29,7 @@ T = TypeVar("T")
 BACKENDS = ["sqlite", "postgres"]
 HOST = "127.0.0.1"
 TIMEOUT_S = 20.0
-PASSWORD = "the-password-of-the-database"  # noqa: S105
+PASSWORD = "the-password-of-the-database"
 JSON = {"Content-Type": "application/json"}
 
 
@@ -74,7 +74,11 @@ class Node:
     def start(self) -> None:
         self._thread.start()
         self.call(self._start())
-        self.server.start()
+        try:
+            self.server.start()
+        except BaseException:
+            self.stop()
+            raise
 
     def stop(self) -> None:
         for gate in list(self._gates):
@@ -95,7 +99,8 @@ class Node:
     async def _start(self) -> None:
         self.engine = self.app.engine()
         await self.engine.start()
-        self.server = SiteServer(compose_site(self.app, self.engine, HOST), HOST, 0)
+        site = compose_site(self.app, self.engine, HOST)
+        self.server = SiteServer(site.asgi, HOST, 0, leave=site.leave)
 
     def _gate(self, name: str) -> asyncio.Event:
         return self._gates.setdefault(name, asyncio.Event())
@@ -108,7 +113,7 @@ class Node:
             raise BadData(f"{payload.key} is broken")
         content = f"# Note {payload.key}\n\n{payload.text}\n"
         note = draft(
-            "held_note", f"{job.definition_id}/{payload.key}", title=f"Note {payload.key}", content=content,
+            "held_note", f"{job.step.definition_id}/{payload.key}", title=f"Note {payload.key}", content=content,
             metadata={"text": payload.text},
         )  # fmt: skip
         return JobOutcome(documents=[note])
@@ -131,8 +136,8 @@ class Api:
             checked_problem(answer)
         return answer
 
-    def get(self, path: str, status: int = 200, **params: Any) -> Any:
-        return self.ask("GET", path, status, params=params).json()
+    def get(self, path: str, expected: int = 200, /, **params: Any) -> Any:
+        return self.ask("GET", path, expected, params=params).json()
 
     def post(self, path: str, body: Any = None, status: int = 200, **options: Any) -> Any:
         answer = self.ask("POST", path, status, json=body, **options)
@@ -160,7 +165,7 @@ class Api:
         """What is answered there when it holds."""
         return wait_until(lambda: (found := self.get(path)) and holds(found) and found, TIMEOUT_S)
 
-    def pages(self, path: str, **params: Any) -> list[Any]:
+    def pages(self, path: str, /, **params: Any) -> list[Any]:
         """All items, page by page forward."""
         items: list[Any] = []
         following: Any = None

@@ -36,6 +36,7 @@ from quaero.web.live import socket as live_socket
 from quaero.web.live import stream as live_stream
 from quaero.web.live.hub import Hub
 from quaero.web.live.source import StoreSource
+from quaero.web.openapi import description
 from quaero.web.services import Setting, WebServices
 from quaero.web.site import make_site
 from quaero.workers.agents.agent import AVAILABLE_AGENT_TYPES
@@ -122,6 +123,7 @@ def compose_site(app: App, engine: Engine, host: str) -> Site:
         ),
         live=live_socket.routes(hub, version=quaero.__version__, bundle=bundle),
         bundle=bundle_folder(),
+        describe=partial(description, quaero.__version__),
     )
     return Site(protected(site, policy=policy, store=app.access, sessions=sessions, clock=app.clock), hub.stop)
 

@@ -1,5 +1,6 @@
 import { render } from "preact";
 import { startLive } from "./live";
+import { watchSession } from "./pages/settings/session";
 import { Shell } from "./parts/shell";
 import { startRouter } from "./router";
 import "./style/tokens.css";
@@ -9,4 +10,5 @@ import "./style/shell.css";
 
 startRouter();
 startLive();
+watchSession();
 render(<Shell />, document.getElementById("app")!);

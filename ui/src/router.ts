@@ -6,6 +6,12 @@ export interface Place {
   query: URLSearchParams;
 }
 
+/** What the component of a page is handed. */
+export interface PageProps {
+  params: Record<string, string>;
+  query: URLSearchParams;
+}
+
 export type Changes = Record<string, string | number | null | undefined | readonly string[]>;
 
 let place: Place = read();

@@ -6,12 +6,26 @@ The rules stand in one table, the special ones before the general ones; the firs
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 from quaero.model.contracts import Category, Importance, RuleClassification
 
 _HEAD_CHARACTERS: Final = 4_000
+
+
+class Pattern:
+    """A regular expression, compiled when it is first searched for: most processes classify nothing."""
+
+    def __init__(self, text: str, flags: re.RegexFlag = re.NOFLAG) -> None:
+        self._text = text
+        self._flags = flags
+
+    @cached_property
+    def search(self) -> Callable[[str], re.Match[str] | None]:
+        return re.compile(self._text, self._flags).search
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +37,8 @@ class Rule:
     subcategory: str
     purpose: str
     importance: Importance = "medium"
-    path: re.Pattern[str] | None = None
-    head: re.Pattern[str] | None = None
+    path: Pattern | None = None
+    head: Pattern | None = None
     """Searched in the first 4,000 characters of the content."""
     tags: tuple[str, ...] = ()
 
@@ -53,21 +67,21 @@ def _find(path: str, head: str, rules: tuple[Rule, ...]) -> Rule:
     return next((rule for rule in rules if rule.matches(lowered, head)), NO_RULE)
 
 
-def _names(*names: str) -> re.Pattern[str]:
+def _names(*names: str) -> Pattern:
     """Whole file names, anywhere; each may be a regular expression."""
-    return re.compile(rf"/(?:{'|'.join(names)})$")
+    return Pattern(rf"/(?:{'|'.join(names)})$")
 
 
-def _extensions(extensions: str) -> re.Pattern[str]:
-    return re.compile(rf"\.(?:{'|'.join(map(re.escape, extensions.split()))})$")
+def _extensions(extensions: str) -> Pattern:
+    return Pattern(rf"\.(?:{'|'.join(map(re.escape, extensions.split()))})$")
 
 
-def _folders(folders: str) -> re.Pattern[str]:
-    return re.compile(rf"/(?:{'|'.join(map(re.escape, folders.split()))})/")
+def _folders(folders: str) -> Pattern:
+    return Pattern(rf"/(?:{'|'.join(map(re.escape, folders.split()))})/")
 
 
-def _head(pattern: str) -> re.Pattern[str]:
-    return re.compile(pattern, re.MULTILINE)
+def _head(pattern: str) -> Pattern:
+    return Pattern(pattern, re.MULTILINE)
 
 
 _CODE = (
@@ -90,12 +104,12 @@ FILE_RULES: Final[tuple[Rule, ...]] = (
     # Continuous integration.
     Rule(
         *("github-workflow", "ci", "workflow", "Runs checks and releases on GitHub Actions", "high"),
-        path=re.compile(r"/\.github/(?:workflows|actions)/.+\.ya?ml$"),
+        path=Pattern(r"/\.github/(?:workflows|actions)/.+\.ya?ml$"),
         tags=("github-actions",),
     ),
     Rule(
         *("ci-pipeline", "ci", "pipeline", "Describes the pipeline of a CI service", "high"),
-        path=re.compile(
+        path=Pattern(
             r"/(?:\.gitlab-ci[^/]*\.ya?ml|\.travis\.ya?ml|azure-pipelines[^/]*\.ya?ml|appveyor\.ya?ml|\.appveyor\.ya?ml"
             r"|bitbucket-pipelines\.ya?ml|jenkinsfile[^/]*|\.drone\.ya?ml|\.cirrus\.ya?ml|cloudbuild\.ya?ml"
             r"|buildspec\.ya?ml|\.woodpecker\.ya?ml|\.zuul\.ya?ml|codemagic\.yaml|wercker\.yml|circle\.yml)$"
@@ -108,7 +122,7 @@ FILE_RULES: Final[tuple[Rule, ...]] = (
     ),
     Rule(
         *("code-review-settings", "ci", "review", "Says who reviews and what a contribution looks like", "low"),
-        path=re.compile(
+        path=Pattern(
             r"/codeowners$|/\.github/(?:issue_template|pull_request_template)|/\.github/(?:stale|labeler|settings)"
             r"|/\.?codecov\.ya?ml$|/\.coveralls\.ya?ml$|/\.pre-commit-config\.ya?ml$|/\.pre-commit-hooks\.ya?ml$"
         ),
@@ -131,7 +145,7 @@ FILE_RULES: Final[tuple[Rule, ...]] = (
     ),
     Rule(
         *("python-requirements", "build", "requirements", "Lists what a Python program needs", "high"),
-        path=re.compile(r"/(?:[^/]*requirements[^/]*\.(?:txt|in)|requirements/[^/]+\.(?:txt|in))$"),
+        path=Pattern(r"/(?:[^/]*requirements[^/]*\.(?:txt|in)|requirements/[^/]+\.(?:txt|in))$"),
         tags=("python",),
     ),
     Rule(
@@ -158,7 +172,7 @@ FILE_RULES: Final[tuple[Rule, ...]] = (
     # Build and delivery.
     Rule(
         *("dockerfile", "build", "container", "Builds a container image", "high"),
-        path=re.compile(r"/(?:(?:docker|container)file(?:\.[^/]+)?|[^/]+\.(?:docker|container)file)$"),
+        path=Pattern(r"/(?:(?:docker|container)file(?:\.[^/]+)?|[^/]+\.(?:docker|container)file)$"),
         tags=("docker",),
     ),
     Rule(
@@ -172,7 +186,7 @@ FILE_RULES: Final[tuple[Rule, ...]] = (
     ),
     Rule(
         *("build-script", "build", "build_script", "Builds the project", "high"),
-        path=re.compile(
+        path=Pattern(
             r"/(?:cmakelists\.txt|[^/]+\.cmake|meson\.build|meson_options\.txt|build\.gradle(?:\.kts)?|gradlew(?:\.bat)?"
             r"|settings\.gradle(?:\.kts)?|build\.sbt|build\.xml|mvnw(?:\.cmd)?|build\.rs|build\.zig|rakefile|configure"
             r"|configure\.(?:ac|in)|[^/]+\.am|sconstruct|sconscript|wscript|tiltfile|earthfile|noxfile\.py"
@@ -186,7 +200,7 @@ FILE_RULES: Final[tuple[Rule, ...]] = (
     ),
     Rule(
         *("infrastructure", "build", "infrastructure", "Describes machines and services to set up", "high"),
-        path=re.compile(
+        path=Pattern(
             r"\.(?:tf|tfvars|bicep|tofu)$|/(?:terraform|k8s|kubernetes|helm|charts|ansible|pulumi|deploy(?:ment)?s?)/.+"
             r"\.(?:ya?ml|json|hcl|tpl|j2)$|/(?:chart|kustomization|serverless|fly|render|vercel|netlify)\."
             r"(?:ya?ml|toml|json)$|/procfile$|/vagrantfile$|/app\.ya?ml$|/ansible\.cfg$"
@@ -201,36 +215,36 @@ FILE_RULES: Final[tuple[Rule, ...]] = (
     ),
     Rule(
         *("service-unit", "config", "service_unit", "Runs a program as a service of the system", "medium"),
-        path=re.compile(r"\.(?:service|socket|timer|desktop)$"),
+        path=Pattern(r"\.(?:service|socket|timer|desktop)$"),
     ),
     # What a project says about itself.
     Rule(
         *("readme", "docs", "readme", "Introduces the project or folder", "high"),
-        path=re.compile(rf"/{_NOT_CODE}(?:readme|read_me)(?:[._-][^/]*)?$"),
+        path=Pattern(rf"/{_NOT_CODE}(?:readme|read_me)(?:[._-][^/]*)?$"),
     ),
     Rule(
         *("license", "docs", "license", "Says under which terms it may be used", "low"),
-        path=re.compile(
+        path=Pattern(
             rf"/{_NOT_CODE}(?:licen[cs]e|copying|unlicense|notice|copyright|patents|eula)"
             r"(?:[._-][^/]*)?$|/licenses/[^/]+$"
         ),
     ),
     Rule(
         *("changelog", "docs", "changelog", "Tells what changed from release to release", "medium"),
-        path=re.compile(
+        path=Pattern(
             rf"/{_NOT_CODE}(?:changelog|changes|history|news|release[_-]?notes?|releases)(?:[._-][^/]*)?$|/newsfragments/"
         ),
     ),
     Rule(
         *("contributing", "docs", "contributing", "Tells contributors how to work on it", "medium"),
-        path=re.compile(
+        path=Pattern(
             r"/(?:contributing|contributors|code_of_conduct|governance|maintainers|authors|hacking|development|agents"
             r"|style_?guide|security|support|thanks|credits)(?:\.(?:md|rst|txt|adoc))?$"
         ),
     ),
     Rule(
         *("decision-record", "docs", "decision", "Records a decision and why it was taken", "high"),
-        path=re.compile(r"/(?:adrs?|decisions|rfcs?|proposals)/[^/]+\.(?:md|rst|adoc|txt)$"),
+        path=Pattern(r"/(?:adrs?|decisions|rfcs?|proposals)/[^/]+\.(?:md|rst|adoc|txt)$"),
     ),
     # Tests.
     Rule(
@@ -243,7 +257,7 @@ FILE_RULES: Final[tuple[Rule, ...]] = (
     ),
     Rule(
         *("end-to-end-test", "test", "e2e_test", "Tests the whole program from outside", "medium"),
-        path=re.compile(
+        path=Pattern(
             rf"/(?:e2e|end-to-end|cypress|playwright|acceptance|system-?tests?)/.*{_IS_CODE}"
             r"|\.(?:e2e|cy)(?:-spec)?\.[jt]sx?$"
         ),
@@ -254,37 +268,37 @@ FILE_RULES: Final[tuple[Rule, ...]] = (
     ),
     Rule(
         *("benchmark", "test", "benchmark", "Measures how fast something is", "low"),
-        path=re.compile(
+        path=Pattern(
             rf"/(?:bench(?:marks?)?|perf)/.*(?:{_IS_CODE})|/(?:bench_[^/]+|[^/]+[._-]bench(?:mark)?)\.[a-z]+$"
         ),
     ),
     Rule(
         *("integration-test", "test", "integration_test", "Tests several parts together", "medium"),
-        path=re.compile(rf"{_TEST_FOLDER}(?:.*/)?integration/.*{_IS_CODE}|/integration[_-]?tests?/.*{_IS_CODE}"),
+        path=Pattern(rf"{_TEST_FOLDER}(?:.*/)?integration/.*{_IS_CODE}|/integration[_-]?tests?/.*{_IS_CODE}"),
     ),
     Rule(
         *("test-data", "test", "fixture", "Input or expected output of tests", "low"),
-        path=re.compile(
+        path=Pattern(
             r"/(?:fixtures?|testdata|test[_-]data|__fixtures__|__snapshots__|snapshots|golden|cassettes|__mocks__|mocks)/"
             r"|\.(?:snap|golden|approved\.[a-z]+)$"
         ),
     ),
     Rule(
         *("unit-test", "test", "unit_test", "Tests one part of the program", "medium"),
-        path=re.compile(_TEST_NAME),
+        path=Pattern(_TEST_NAME),
     ),
     Rule(
         *("test-code", "test", "test_support", "Helps the tests of the program", "low"),
-        path=re.compile(rf"{_TEST_FOLDER}.*{_IS_CODE}"),
+        path=Pattern(rf"{_TEST_FOLDER}.*{_IS_CODE}"),
     ),
     Rule(
         *("test-file", "test", "fixture", "Belongs to the tests", "low"),
-        path=re.compile(rf"/(?:tests?|__tests__)/(?!.*{_IS_PROSE}).*\.[a-z0-9]+$"),
+        path=Pattern(rf"/(?:tests?|__tests__)/(?!.*{_IS_PROSE}).*\.[a-z0-9]+$"),
     ),
     # Databases.
     Rule(
         *("migration", "source", "migration", "Changes the schema of a database by one step", "medium"),
-        path=re.compile(
+        path=Pattern(
             r"/(?:migrations?|migrate|alembic/versions|db/changelog|flyway)/.*\.(?:sql|py|rb|js|ts|php|xml|ya?ml|go|exs)$"
             r"|/v\d[\d_.]*__[^/]+\.sql$"
         ),
@@ -309,7 +323,7 @@ FILE_RULES: Final[tuple[Rule, ...]] = (
     ),
     Rule(
         *("interface-schema", "source", "schema", "Defines the messages or calls of an interface", "high"),
-        path=re.compile(
+        path=Pattern(
             r"\.(?:proto|thrift|graphql|gql|avsc|avdl|xsd|wsdl|raml|smithy|capnp|fbs|idl|prisma)$|\.schema\.(?:json|ya?ml)$"
             r"|/(?:openapi|swagger|asyncapi)[^/]*\.(?:json|ya?ml)$"
         ),
@@ -327,14 +341,14 @@ FILE_RULES: Final[tuple[Rule, ...]] = (
     # Generated and foreign.
     Rule(
         *("generated-code", "source", "generated", "Made by a tool from something else", "low"),
-        path=re.compile(
+        path=Pattern(
             r"(?:[._](?:pb2?|pb2_grpc|generated)|\.gen|\.(?:min|bundle|designer))\.[a-z]+$|/(?:generated|__generated__)/|\.map$"
             r"|/_version\.py$|\.d\.ts\.map$"
         ),
     ),
     Rule(
         *("generated-mark", "source", "generated", "Made by a tool from something else", "low"),
-        path=re.compile(_IS_CODE),
+        path=Pattern(_IS_CODE),
         head=_head(
             r"\A(?:.*\n){0,8}?.{0,80}(?i:(?:code|file|this) (?:is |was |has been )?(?:auto.?)?generated\b.{0,60}"
             r"(?:do not edit|by )|@generated\b|do not edit by hand)"
@@ -342,7 +356,7 @@ FILE_RULES: Final[tuple[Rule, ...]] = (
     ),
     Rule(
         *("foreign-code", "source", "vendored", "Copied from another project", "low"),
-        path=re.compile(rf"/(?:vendor|vendored|_vendor|third[_-]?party|external|extern)/.*{_IS_CODE}"),
+        path=Pattern(rf"/(?:vendor|vendored|_vendor|third[_-]?party|external|extern)/.*{_IS_CODE}"),
     ),
     # Documentation.
     Rule(
@@ -362,39 +376,37 @@ FILE_RULES: Final[tuple[Rule, ...]] = (
     ),
     Rule(
         *("documentation-settings-sphinx", "docs", "docs_config", "Builds the documentation", "low"),
-        path=re.compile(r"/docs?/(?:.*/)?conf\.py$"),
+        path=Pattern(r"/docs?/(?:.*/)?conf\.py$"),
     ),
     Rule(
         *("example", "docs", "example", "Shows how it is used", "medium"),
-        path=re.compile(rf"/(?:examples?|samples?|demos?|tutorials?|snippets|cookbook)/.*(?:{_IS_CODE}|\.ipynb$)"),
+        path=Pattern(rf"/(?:examples?|samples?|demos?|tutorials?|snippets|cookbook)/.*(?:{_IS_CODE}|\.ipynb$)"),
     ),
     Rule(
         *("guide", "docs", "guide", "Explains how to do something", "high"),
-        path=re.compile(
+        path=Pattern(
             rf"/(?:[^/]*[^a-z/])?(?:guide|tutorial|howto|how-to|getting[_-]?started|quick[_-]?start|install(?:ation|ing)?|usage|faq"
             rf"|walkthrough|cookbook|onboarding)[^/]*{_IS_PROSE}"
         ),
     ),
     Rule(
         *("design-document", "docs", "design", "Explains how it is built and why", "high"),
-        path=re.compile(
+        path=Pattern(
             rf"/(?:[^/]*[^a-z/])?(?:architecture|design|spec(?:ification)?s?|roadmap|overview|concepts?)(?![a-z])"
             rf"[^/]*{_IS_PROSE}"
         ),
     ),
     Rule(
         *("interface-reference", "docs", "reference", "Lists calls, settings or commands", "medium"),
-        path=re.compile(
-            rf"/(?:(?:api|reference|cli|man)/.+|(?:[^/]*[^a-z/])?(?:api|reference)(?![a-z])[^/]*){_IS_PROSE}"
-        ),
+        path=Pattern(rf"/(?:(?:api|reference|cli|man)/.+|(?:[^/]*[^a-z/])?(?:api|reference)(?![a-z])[^/]*){_IS_PROSE}"),
     ),
     Rule(
         *("manual-page", "docs", "reference", "A page of the manual", "medium"),
-        path=re.compile(r"/man\d?/.+\.\d$"),
+        path=Pattern(r"/man\d?/.+\.\d$"),
     ),
     Rule(
         *("notes-to-do", "docs", "notes", "Notes on what is to be done", "low"),
-        path=re.compile(
+        path=Pattern(
             rf"/{_NOT_CODE}(?:todo|ideas|notes|scratch|journal|diary)(?:\.[a-z]+)?$"
             rf"|/(?:notes|journal|diary|meetings)/.*{_IS_PROSE}"
         ),
@@ -402,7 +414,7 @@ FILE_RULES: Final[tuple[Rule, ...]] = (
     # Scripts.
     Rule(
         *("git-hook", "script", "hook", "Runs when git does something", "low"),
-        path=re.compile(r"/(?:\.husky|\.githooks|hooks)/[a-z-]+(?:\.sh)?$"),
+        path=Pattern(r"/(?:\.husky|\.githooks|hooks)/[a-z-]+(?:\.sh)?$"),
     ),
     Rule(
         *("shell-script", "script", "shell", "Runs commands of the system", "medium"),
@@ -414,25 +426,25 @@ FILE_RULES: Final[tuple[Rule, ...]] = (
     ),
     Rule(
         *("tool-script", "script", "tool", "A small program for those who work on the project", "medium"),
-        path=re.compile(rf"/(?:scripts?|tools?|bin|hack|contrib|util-scripts)/(?:[^/]+)(?:{_IS_CODE})"),
+        path=Pattern(rf"/(?:scripts?|tools?|bin|hack|contrib|util-scripts)/(?:[^/]+)(?:{_IS_CODE})"),
     ),
     Rule(
         *("executable", "script", "executable", "A program without an extension", "medium"),
-        path=re.compile(r"/[^/.]+$"),
+        path=Pattern(r"/[^/.]+$"),
         head=_head(r"\A#!\s*/"),
     ),
     # Settings.
     Rule(
         *("environment-file", "config", "environment", "Environment variables, often with secrets", "high"),
-        path=re.compile(r"/\.env(?:\.[^/]+)?$|\.env$"),
+        path=Pattern(r"/\.env(?:\.[^/]+)?$|\.env$"),
     ),
     Rule(
         *("ignore-list", "config", "ignore_list", "Says which files a tool leaves out", "low"),
-        path=re.compile(r"/\.[a-z]+ignore$|/\.gitattributes$|/\.gitmodules$|/\.gitkeep$|/\.mailmap$"),
+        path=Pattern(r"/\.[a-z]+ignore$|/\.gitattributes$|/\.gitmodules$|/\.gitkeep$|/\.mailmap$"),
     ),
     Rule(
         *("tool-settings", "config", "tool_config", "Settings of a tool for developers", "low"),
-        path=re.compile(
+        path=Pattern(
             r"/(?:\.editorconfig|\.?(?:eslint|prettier|stylelint|babel|swc|jshint|commitlint|lintstaged|release|markdownlint)"
             r"(?:rc)?(?:\.config)?(?:\.[a-z0-9]+)?|[tj]sconfig[^/]*\.json|\.?(?:flake8|pylintrc|isort\.cfg|mypy\.ini"
             r"|ruff\.toml|bandit|yamllint(?:\.ya?ml)?|rubocop\.yml|rustfmt\.toml|clang-format|clang-tidy|clippy\.toml"
@@ -444,7 +456,7 @@ FILE_RULES: Final[tuple[Rule, ...]] = (
     ),
     Rule(
         *("translation", "data", "translation", "Texts of the program in one language", "low"),
-        path=re.compile(
+        path=Pattern(
             r"\.(?:po|pot|xlf|xliff|strings|arb|ftl|resx)$|/(?:locales?|i18n|lang|translations?)/.+\.(?:json|ya?ml|php)$"
         ),
     ),
@@ -455,11 +467,11 @@ FILE_RULES: Final[tuple[Rule, ...]] = (
     ),
     Rule(
         *("documentation-page", "docs", "page", "A page of the documentation", "medium"),
-        path=re.compile(r"/(?:docs?|documentation|site|public_html|manual|wiki)/.*\.(?:html?|xhtml)$"),
+        path=Pattern(r"/(?:docs?|documentation|site|public_html|manual|wiki)/.*\.(?:html?|xhtml)$"),
     ),
     Rule(
         *("template", "source", "template", "A page with places to fill", "medium"),
-        path=re.compile(
+        path=Pattern(
             r"\.(?:jinja2?|j2|ejs|erb|hbs|handlebars|mustache|twig|liquid|pug|haml|slim|tmpl|tpl|gotmpl|cshtml)$"
             r"|/templates/.+\.(?:html?|xml|txt|md)$"
         ),
@@ -470,9 +482,7 @@ FILE_RULES: Final[tuple[Rule, ...]] = (
     ),
     Rule(
         *("web-asset", "data", "asset", "Something that pages show", "low"),
-        path=re.compile(
-            r"\.(?:svg|ico|webmanifest|rss|atom)$|/(?:robots|humans|ads|security)\.txt$|/sitemap[^/]*\.xml$"
-        ),
+        path=Pattern(r"\.(?:svg|ico|webmanifest|rss|atom)$|/(?:robots|humans|ads|security)\.txt$|/sitemap[^/]*\.xml$"),
     ),
     # Code.
     Rule(
@@ -481,7 +491,7 @@ FILE_RULES: Final[tuple[Rule, ...]] = (
     ),
     Rule(
         *("entry-point", "source", "entry_point", "Where the program begins", "high"),
-        path=re.compile(
+        path=Pattern(
             rf"/main{_IS_CODE}|/(?:__main__\.py|app\.(?:py|js|ts|jsx|tsx|rb)|manage\.py|wsgi\.py|asgi\.py|cli\.py|server\.(?:py|js|ts|go)"
             r"|index\.(?:js|ts|jsx|tsx|php|mjs)|program\.cs|application\.java|lib\.rs|mod\.rs|config\.ru)$"
         ),
@@ -492,7 +502,7 @@ FILE_RULES: Final[tuple[Rule, ...]] = (
     ),
     Rule(
         *("interface-stub", "source", "types", "Types without the code behind them", "medium"),
-        path=re.compile(r"\.(?:pyi|d\.[mc]?ts|mli|fsi)$"),
+        path=Pattern(r"\.(?:pyi|d\.[mc]?ts|mli|fsi)$"),
     ),
     Rule(
         *("header-file", "source", "header", "Declares what other files may use", "medium"),
@@ -500,26 +510,26 @@ FILE_RULES: Final[tuple[Rule, ...]] = (
     ),
     Rule(
         *("data-model", "source", "model", "Defines the things the program is about", "high"),
-        path=re.compile(rf"/(?:models?|entities|schemas?|types|domain)(?:/.+)?{_IS_CODE}"),
+        path=Pattern(rf"/(?:models?|entities|schemas?|types|domain)(?:/.+)?{_IS_CODE}"),
     ),
     Rule(
         *("request-handler", "source", "interface", "Answers requests from outside", "high"),
-        path=re.compile(
+        path=Pattern(
             rf"/(?:api|routes?|routers?|controllers?|handlers?|views?|endpoints?|resolvers?)/.*{_IS_CODE}"
             rf"|/(?:api|routes?|urls|views|handlers?|[^/]*controller){_IS_CODE}"
         ),
     ),
     Rule(
         *("user-interface", "source", "component", "A part of the user interface", "medium"),
-        path=re.compile(r"\.(?:vue|svelte|astro|tsx|jsx)$|/components?/.+\.(?:js|ts|dart|swift|kt)$"),
+        path=Pattern(r"\.(?:vue|svelte|astro|tsx|jsx)$|/components?/.+\.(?:js|ts|dart|swift|kt)$"),
     ),
     Rule(
         *("settings-code", "source", "settings", "Reads or holds the settings of the program", "medium"),
-        path=re.compile(rf"/(?:config|settings|configuration|constants|defaults){_IS_CODE}"),
+        path=Pattern(rf"/(?:config|settings|configuration|constants|defaults){_IS_CODE}"),
     ),
     Rule(
         *("test-in-content", "test", "unit_test", "Tests one part of the program", "medium"),
-        path=re.compile(_IS_CODE),
+        path=Pattern(_IS_CODE),
         head=_head(
             r"^(?:import unittest|from unittest\b|import pytest|import \"testing\"|\s*\"testing\"$"
             r"|import org\.junit|import static org\.junit|describe\(['\"])"
@@ -527,12 +537,12 @@ FILE_RULES: Final[tuple[Rule, ...]] = (
     ),
     Rule(
         *("source-code", "source", "module", "A part of the program", "medium"),
-        path=re.compile(_IS_CODE),
+        path=Pattern(_IS_CODE),
     ),
     # Data.
     Rule(
         *("log-file", "data", "log", "What a program wrote while it ran", "low"),
-        path=re.compile(r"\.(?:log|out|err|trace)(?:\.\d+)?$"),
+        path=Pattern(r"\.(?:log|out|err|trace)(?:\.\d+)?$"),
     ),
     Rule(
         *("tables", "data", "table", "Rows of values", "medium"),
@@ -556,19 +566,19 @@ FILE_RULES: Final[tuple[Rule, ...]] = (
     ),
     Rule(
         *("data-folder", "data", "dataset", "Data that the program works on", "low"),
-        path=re.compile(
+        path=Pattern(
             r"/(?:data|datasets?|seeds?|assets|static|resources|dumps?|exports?)/.+\.(?:json|xml|ya?ml|txt|toml)$"
         ),
     ),
     Rule(
         *("settings-file", "config", "settings", "Settings", "medium"),
-        path=re.compile(
+        path=Pattern(
             r"\.(?:ini|cfg|conf|cnf|properties|toml|ya?ml|hcl|plist|reg|editorconfig|kdl|ron|dhall|cue|jsonnet)$"
         ),
     ),
     Rule(
         *("settings-json", "config", "settings", "Settings", "medium"),
-        path=re.compile(
+        path=Pattern(
             r"/[^/]*(?:config|settings|options|preferences|manifest|\.?rc)[^/]*\.(?:json[c5]?|xml)$|\.json[c5]$"
         ),
     ),
@@ -606,46 +616,46 @@ FILE_RULES: Final[tuple[Rule, ...]] = (
 PAGE_RULES: Final[tuple[Rule, ...]] = (
     Rule(
         *("page-changelog", "docs", "changelog", "Tells what changed from release to release", "medium"),
-        path=re.compile(r"/(?:changelog|change-log|whats-?new|release-?notes?|releases|history)\b"),
+        path=Pattern(r"/(?:changelog|change-log|whats-?new|release-?notes?|releases|history)\b"),
     ),
     Rule(
         *("page-legal", "docs", "legal", "Terms, privacy or licence", "low"),
-        path=re.compile(r"/(?:terms|privacy|legal|licen[cs]e|imprint|impressum|cookies?|gdpr|eula)\b"),
+        path=Pattern(r"/(?:terms|privacy|legal|licen[cs]e|imprint|impressum|cookies?|gdpr|eula)\b"),
     ),
     Rule(
         *("page-reference", "docs", "reference", "Lists calls, settings or commands", "high"),
-        path=re.compile(
+        path=Pattern(
             r"/(?:api|reference|ref|cli|apidocs?|javadoc|rustdoc|manual|modules?)(?:/|\.|$|-)|/genindex|/py-modindex"
         ),
     ),
     Rule(
         *("page-guide", "docs", "guide", "Explains how to do something", "high"),
-        path=re.compile(
+        path=Pattern(
             r"/[^/]*(?:guides?|tutorials?|how-?to|getting-?started|get-?started|quick-?start|install(?:ation|ing)?|usage|faqs?"
             r"|examples?|cookbook|recipes|learn|handbook|onboarding)\b"
         ),
     ),
     Rule(
         *("page-news", "docs", "article", "A post of a blog or news", "medium"),
-        path=re.compile(r"/(?:blog|news|posts?|articles?|press|stories)(?:/|$)|/20\d\d/[01]\d/"),
+        path=Pattern(r"/(?:blog|news|posts?|articles?|press|stories)(?:/|$)|/20\d\d/[01]\d/"),
     ),
     Rule(
         *("page-discussion", "docs", "discussion", "People talking about something", "low"),
-        path=re.compile(r"/(?:issues?|pull|discussions?|forum|topics?|threads?|questions?|t|comments)/\S+"),
+        path=Pattern(r"/(?:issues?|pull|discussions?|forum|topics?|threads?|questions?|t|comments)/\S+"),
     ),
     Rule(
         *("page-about", "docs", "about", "Says who is behind it", "low"),
-        path=re.compile(
+        path=Pattern(
             r"/(?:about(?:-us)?|contact|team|careers?|jobs|support|pricing|sitemap|search|login|sign-?(?:in|up))\b"
         ),
     ),
     Rule(
         *("page-home", "docs", "home", "The first page of a site", "high"),
-        path=re.compile(r"^/(?:(?:index|home|default)(?:\.[a-z]+)?)?$"),
+        path=Pattern(r"^/(?:(?:index|home|default)(?:\.[a-z]+)?)?$"),
     ),
     Rule(
         *("page-documentation", "docs", "page", "A page of documentation", "high"),
-        path=re.compile(r"/(?:docs?|documentation|help|wiki|kb|knowledge|concepts?)(?:/|\.|$)"),
+        path=Pattern(r"/(?:docs?|documentation|help|wiki|kb|knowledge|concepts?)(?:/|\.|$)"),
     ),
     Rule(*("page", "docs", "page", "A web page", "medium")),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -15,6 +16,8 @@ Port = Annotated[int | None, Parameter(help="The port to listen on (else [server
 
 def serve(*, host: Host = None, port: Port = None, session: Here) -> int:
     """Serve the page and execute all runs, until SIGTERM or Ctrl-C; then finish what runs and leave."""
+    # What a start makes stays for good: to look through it for garbage costs a tenth of the start, and pauses later.
+    gc.disable()
     from quaero.cli.execution import run_loop
     from quaero.cli.output import say
     from quaero.cli.worker_process import work
@@ -27,13 +30,19 @@ def serve(*, host: Host = None, port: Port = None, session: Here) -> int:
         configure_service_log("info", masker=app.masker)
         server = app.config.server
 
+        def told(url: str) -> None:
+            gc.freeze()
+            gc.enable()
+            say(f"the page is at {url}")
+
         def make(engine: Engine) -> SiteServer:
             where = host or server.host
             site = compose_site(app, engine, where)
             listens = server.port if port is None else port
-            return SiteServer(
-                site.asgi, where, listens, told=lambda url: say(f"the page is at {url}"), leave=site.leave
-            )
+            return SiteServer(site.asgi, where, listens, told=told, leave=site.leave)
 
-        is_well = run_loop(work(app, make))
+        try:
+            is_well = run_loop(work(app, make))
+        finally:
+            gc.enable()
     return exits.OK if is_well else exits.FAILED

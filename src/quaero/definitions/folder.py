@@ -139,6 +139,16 @@ class DefinitionFolder:
             library = self._library(state, result.definition, keys)
             return Runnable(result.definition, file.source, library)
 
+    def runnables(self) -> dict[str, Runnable | None]:
+        """All but drafts, of one moment, by id; None where it can't be run."""
+        with self._lock:
+            state, keys = self._look(), self._keys()
+            return {
+                definition_id: self._runnable_or_none(state, file, keys)
+                for definition_id, file in sorted(state.by_id.items())
+                if not file.is_draft
+            }
+
     def check(self, source: str, *, definition_id: str | None = None) -> Checked:
         """What would be said of a text, whatever it is; ``definition_id``: of the definition whose new text it is."""
         with self._lock:
@@ -302,6 +312,15 @@ class DefinitionFolder:
             return result.definition, file.source
 
         return library_of(definition, find)
+
+    def _runnable_or_none(self, state: FolderState, file: StoredFile, keys: frozenset[str]) -> Runnable | None:
+        definition = self._load(state, file, keys).result.definition
+        if definition is None:
+            return None
+        try:
+            return Runnable(definition, file.source, self._library(state, definition, keys))
+        except (InvalidDefinition, NotFound):
+            return None
 
     def _open(self, state: FolderState, file: StoredFile) -> OpenDefinition:
         loaded = self._load(state, file, self._keys())

@@ -11,7 +11,7 @@ import structlog
 from quaero.definitions.files import Library
 from quaero.definitions.folder import DefinitionFolder
 from quaero.definitions.watch import FolderWatch
-from quaero.errors import InvalidDefinition, NotFound, QuaeroError, Refused
+from quaero.errors import QuaeroError
 from quaero.model.definition import JobDefinition
 from quaero.ports.clock import Clock
 from quaero.queue.scheduler import Scheduling, Write, auto_start
@@ -86,15 +86,11 @@ class FolderSchedules:
     def _read(self) -> tuple[Library, set[str]]:
         library: dict[str, tuple[JobDefinition, str]] = {}
         broken: set[str] = set()
-        for entry in self._folder.list():
-            if entry.is_draft:
-                continue
-            try:
-                found = self._folder.runnable(entry.id)
-            except (InvalidDefinition, NotFound, Refused):
-                broken.add(entry.id)
+        for definition_id, found in self._folder.runnables().items():
+            if found is None:
+                broken.add(definition_id)
             else:
-                library[entry.id] = (found.definition, found.source)
+                library[definition_id] = (found.definition, found.source)
                 library.update(found.library)
         return library, broken
 

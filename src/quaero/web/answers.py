@@ -1,13 +1,15 @@
 """Answers: what the API says, in the shapes the rest of Quaero uses anyway.
 
 Records are msgspec structs, encoded once and as they are; :func:`model_of` describes them to OpenAPI, so that no shape
-is written down twice.
+is written down twice. That is done only within :func:`describing`: a server starts without.
 """
 
 from __future__ import annotations
 
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache, reduce
 from operator import or_
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -34,9 +36,39 @@ def page(items: Sequence[object], following: object = None) -> Response:
     return answer({"items": items, "next": following})
 
 
-@cache
-def model_of(struct: Any) -> type[BaseModel]:
+_is_describing = ContextVar("is_describing", default=False)
+
+
+def is_describing() -> bool:
+    return _is_describing.get()
+
+
+@contextmanager
+def describing() -> Iterator[None]:
+    """Routes that are made within know what they answer; others don't need to."""
+    token = _is_describing.set(True)
+    try:
+        yield
+    finally:
+        _is_describing.reset(token)
+
+
+def model_of(struct: Any) -> type[BaseModel] | None:
     """The pydantic model with the fields of a msgspec struct: for the description, never for the data."""
+    return _model_of(struct) if is_describing() else None
+
+
+def page_of(struct: Any) -> type[BaseModel] | None:
+    """The model of a page of them."""
+    return _page_of(struct) if is_describing() else None
+
+
+def list_of(struct: Any) -> Any:
+    return list[_model_of(struct)] if is_describing() else None  # type: ignore[misc]  # made at run time
+
+
+@cache
+def _model_of(struct: Any) -> type[BaseModel]:
     hints = get_type_hints(struct, include_extras=False)
     fields: dict[str, Any] = {}
     for info in msgspec.structs.fields(struct):
@@ -52,8 +84,7 @@ def model_of(struct: Any) -> type[BaseModel]:
 
 
 @cache
-def page_of(struct: Any) -> type[BaseModel]:
-    """The model of a page of them."""
+def _page_of(struct: Any) -> type[BaseModel]:
     item = _described(struct)
     name = getattr(item, "__name__", "Item")
     return create_model(
@@ -62,10 +93,6 @@ def page_of(struct: Any) -> type[BaseModel]:
         items=(list[item], ...),  # type: ignore[valid-type]  # made at run time
         next=(str | int | None, Field(None)),
     )
-
-
-def list_of(struct: Any) -> Any:
-    return list[model_of(struct)]  # type: ignore[misc]  # made at run time
 
 
 def _described(kind: Any) -> Any:
@@ -91,6 +118,6 @@ def _forward(struct: type[msgspec.Struct]) -> Any:
         return dict[str, Any]
     _open.add(struct)
     try:
-        return model_of(struct)
+        return _model_of(struct)
     finally:
         _open.discard(struct)

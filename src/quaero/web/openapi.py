@@ -1,4 +1,4 @@
-"""The OpenAPI description as a file, without a store: ``python -m quaero.web.openapi > ui/openapi.json``."""
+"""The OpenAPI description, without a store; as a file: ``python -m quaero.web.openapi > ui/openapi.json``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import sys
 from typing import Any, cast
 
 from quaero.web.access import routes as access
+from quaero.web.answers import describing
 from quaero.web.live import stream
+from quaero.web.problems import described_as_problems
 from quaero.web.services import WebServices
 from quaero.web.site import make_site
 
@@ -15,20 +17,25 @@ from quaero.web.site import make_site
 class _Nothing:
     """Stands in for whatever a route would ask: describing asks nothing."""
 
-    version = "0"
+    def __init__(self, version: str = "") -> None:
+        self.version = version
 
     def __getattr__(self, name: str) -> _Nothing:
         return _Nothing()
 
 
-def description() -> dict[str, Any]:
-    """Of all routes."""
-    nothing = cast("Any", _Nothing())
-    site = make_site(
-        cast("WebServices", nothing),
-        api=(access.routes(nothing, nothing, nothing), stream.routes(nothing, nothing, nothing, path="/logs/stream")),
-    )
-    return site.openapi()
+def description(version: str = "0") -> dict[str, Any]:
+    """Of all routes. It takes a moment, and a server is seldom asked for it: its own routes are not described."""
+    nothing = cast("Any", _Nothing(version))
+    with describing():
+        site = make_site(
+            cast("WebServices", nothing),
+            api=(
+                access.routes(nothing, nothing, nothing),
+                stream.routes(nothing, nothing, nothing, path="/logs/stream"),
+            ),
+        )
+        return described_as_problems(site.openapi())
 
 
 if __name__ == "__main__":

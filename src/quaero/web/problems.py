@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -94,28 +94,23 @@ def problem(
     return Response(_encoder.encode(body), status, dict(headers or {}), MEDIA_TYPE)
 
 
-def add_problem_handlers(site: FastAPI) -> None:
-    """From here on no error leaves the site in another form."""
+def add_problem_handlers(site: FastAPI, methods: Sequence[tuple[str, Collection[str]]]) -> None:
+    """From here on no error leaves the site in another form. ``methods``: (path, its methods) of every route."""
+    site.state.methods = methods
     site.add_exception_handler(QuaeroError, _ours)
     site.add_exception_handler(RequestValidationError, _invalid)
     site.add_exception_handler(HTTPException, _plain)
     site.add_exception_handler(Exception, _defect)
 
 
-def described_as_problems(site: FastAPI) -> None:
+def described_as_problems(description: dict[str, Any]) -> dict[str, Any]:
     """In the description too; FastAPI has one media type for all answers of a route."""
-    describe = site.openapi
-
-    def description() -> dict[str, Any]:
-        found = describe()
-        for methods in found["paths"].values():
-            for operation in methods.values():
-                for answer in operation["responses"].values():
-                    if any(one.get("schema") == _PROBLEM for one in answer.get("content", {}).values()):
-                        answer["content"] = {MEDIA_TYPE: {"schema": _PROBLEM}}
-        return found
-
-    site.openapi = description  # type: ignore[method-assign]
+    for methods in description["paths"].values():
+        for operation in methods.values():
+            for answer in operation["responses"].values():
+                if any(one.get("schema") == _PROBLEM for one in answer.get("content", {}).values()):
+                    answer["content"] = {MEDIA_TYPE: {"schema": _PROBLEM}}
+    return description
 
 
 def _ours(request: Request, error: Exception) -> Response:
@@ -162,23 +157,29 @@ def _pointer(place: Sequence[str | int]) -> str:
 def _plain(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for these
     status, detail, headers = error.status_code, str(error.detail), error.headers
-    if status == HTTPStatus.METHOD_NOT_ALLOWED:
-        methods = _methods_at(request)
-        detail = f"{request.method[:20]} is not possible here, only {', '.join(methods)}"
-        headers = {"Allow": ", ".join(methods)}
-        if not methods:
-            status, detail, headers = HTTPStatus.NOT_FOUND, HTTPStatus.NOT_FOUND.phrase, None
-    if status == HTTPStatus.NOT_FOUND and detail == HTTPStatus.NOT_FOUND.phrase:
-        detail = f"nothing is at {request.url.path}; /openapi.json lists what there is"
+    if detail in {HTTPStatus.NOT_FOUND.phrase, HTTPStatus.METHOD_NOT_ALLOWED.phrase}:
+        # No route took it. The page answers at every path that is left, so the framework can't tell which it is.
+        if methods := ", ".join(_methods_at(request.url.path, request.app.state.methods)):
+            status, detail = (
+                HTTPStatus.METHOD_NOT_ALLOWED,
+                f"{request.method[:20]} is not possible here, only {methods}",
+            )
+            headers = {"Allow": methods}
+        else:
+            status, detail = (
+                HTTPStatus.NOT_FOUND,
+                f"nothing is at {request.url.path}; /openapi.json lists what there is",
+            )
+            headers = None
     return problem(request, status, detail, headers=headers)
 
 
-def _methods_at(request: Request) -> list[str]:
-    """Those that are described for this path; the page, which answers at every path that is left, does not count."""
+def _methods_at(path: str, known: Iterable[tuple[str, Collection[str]]]) -> list[str]:
+    """Of the routes whose template fits the path."""
     found: set[str] = set()
-    for template, methods in request.app.openapi()["paths"].items():
-        if re.fullmatch(_PARAMETER.sub("[^/]+", template), request.url.path):
-            found.update(method.upper() for method in methods)
+    for template, methods in known:
+        if re.fullmatch(_PARAMETER.sub("[^/]+", template), path):
+            found.update(methods)
     return sorted(found)
 
 

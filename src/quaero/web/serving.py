@@ -18,6 +18,7 @@ START_S: Final = 30.0
 STOP_S: Final = 5
 POLL_S: Final = 0.005
 BACKLOG: Final = 512
+LARGEST_PORT: Final = 65_535
 LARGEST_MESSAGE: Final = 65_536
 
 
@@ -112,6 +113,8 @@ class SiteServer:
 
 
 def _bound(host: str, port: int) -> socket.socket:
+    if not 0 <= port <= LARGEST_PORT:  # getaddrinfo would take what is left of it by 65,536
+        raise ConfigError(f"there is no port {port}; choose one from 1 to {LARGEST_PORT} with --port, or 0: any")
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE

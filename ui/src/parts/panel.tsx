@@ -83,7 +83,7 @@ export function Code({ text, label, tall = false }: { text: string; label: strin
       <button type="button" class="icon-button" aria-label={`Copy: ${label}`} title="Copy" onClick={() => void copyText(text, label)}>
         <Icon name="copy" size={13} />
       </button>
-      <pre class={tall ? "code tall" : "code"} tabIndex={0} role="region" aria-label={label}>
+      <pre class={tall ? "code tall" : "code"} tabIndex={0} role="group" aria-label={label}>
         {text}
       </pre>
     </div>

@@ -2,8 +2,8 @@
 import type { ComponentType } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { connection, store, useLive } from "../live";
-import { PAGES, type PageEntry, type PageProps } from "../pages";
-import { matchPath, navigate, usePlace } from "../router";
+import { PAGES, type PageEntry } from "../pages";
+import { matchPath, navigate, type PageProps, usePlace } from "../router";
 import { Dialog } from "./dialog";
 import { Icon } from "./icon";
 import { useKeys } from "./keys";

@@ -37,7 +37,7 @@ export function DataTable<T>({ label, columns, rows, keyOf, sort, onSort, reason
     sort === column.name ? "ascending" : sort === `-${column.name}` ? "descending" : "none";
   const classOf = (column: Column<T>): string => [column.numeric && "numeric", column.minor && "minor"].filter(Boolean).join(" ");
   return (
-    <div class="table-box">
+    <div class="table-box" tabIndex={0}>
       <table class="table" aria-label={label}>
         <thead>
           <tr>

@@ -49,7 +49,7 @@ class Source(BaseModel):
     """The text of a definition."""
 
     model_config = ConfigDict(extra="forbid")
-    source: str = Field(max_length=LARGEST_SOURCE)
+    source: Text = Field(max_length=LARGEST_SOURCE)
     draft: bool = Field(False, description="Store it although it has errors; a draft is never run.")
 
 

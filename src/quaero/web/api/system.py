@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import msgspec
 from fastapi import APIRouter, Query, Request, Response
@@ -21,6 +23,7 @@ from quaero.web.problems import problem
 from quaero.web.services import Setting, WebServices
 
 Name = Annotated[str, Field(max_length=200)]
+ANSWER_S: Final = 2.0
 
 
 class WorkerType(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,6 +77,30 @@ class Statistics(msgspec.Struct, frozen=True, kw_only=True):
     """Runs by the time they began."""
 
     activity: list[Activity]
+
+
+class _Probe:
+    """Whether the store answers in time. It is asked once at a time, however long that takes: no threads pile up."""
+
+    def __init__(self, ask: Callable[[], object]) -> None:
+        self._ask = ask
+        self._asking: asyncio.Task[object] | None = None
+
+    async def __call__(self) -> bool:
+        """Raises StoreUnavailable where the store can't be asked."""
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.create_task(asyncio.to_thread(self._ask))
+            self._asking.add_done_callback(_heard)
+        done, _ = await asyncio.wait({self._asking}, timeout=ANSWER_S)
+        for asked in done:
+            asked.result()
+        return bool(done)
+
+
+def _heard(asked: asyncio.Task[object]) -> None:
+    """Nobody may be left who waits for it."""
+    if not asked.cancelled():
+        asked.exception()
 
 
 def routes(services: WebServices) -> APIRouter:  # noqa: C901 - one small function per route
@@ -142,13 +169,16 @@ def routes(services: WebServices) -> APIRouter:  # noqa: C901 - one small functi
         """Of the program, and of the database's schema."""
         return answer(Version(version=services.version, schema=services.store.schema))
 
+    store_answers = _Probe(services.store.data_version)
+
     @router.get("/health", response_model=model_of(Health), tags=["health"])
-    def health(request: Request) -> Response:
+    async def health(request: Request) -> Response:
         """200 when the server can do its work, 503 with the reason when it can't."""
         process_id = services.process_id()
         reason = services.trouble() or ("" if process_id else "the engine is starting")
+        if not reason and not await store_answers():
+            reason = "the database does not answer"
         if not reason:
-            services.store.data_version()
             return answer(Health(status="ok", process_id=process_id))
         return problem(request, 503, reason, kind="unavailable", headers={"Retry-After": "2"})
 

@@ -1,11 +1,7 @@
-// What can be done to a run from its page, and what each deed means before it is done.
-import { post, reasonOf, remove } from "../../api/client";
+// What can be done to a run, and what each deed means before it is done.
 import { isOver, type Row } from "../../api/types";
-import { repaint } from "../../live";
-import { confirmAction, type Question } from "../../parts/dialog";
+import type { Question } from "../../parts/dialog";
 import { count } from "../../parts/time";
-import { toast } from "../../parts/toast";
-import { navigate } from "../../router";
 import { askedToCancel } from "../queue/commands";
 
 export type Deed = "cancel" | "pause" | "resume" | "retry-failed" | "rerun" | "resume-from" | "delete";
@@ -58,12 +54,12 @@ export function questionOf(deed: Deed, run: Row, details: Details = {}): Questio
         confirm: "Pause the run",
       };
     case "resume":
-      return { title: `Resume ${name}?`, body: `${jobs(open)} go on where they stopped.`, confirm: "Resume the run" };
+      return { title: `Resume ${name}?`, body: `${jobs(open)} go on where they stopped. Deadlines have gone on meanwhile.`, confirm: "Resume the run" };
     case "retry-failed":
       return details.family === undefined
         ? {
             title: `Retry what failed in ${name}?`,
-            body: `${jobs(counters.failed)} that failed are done again, steps that failed, stopped or were skipped as a whole, then every step behind these. ${jobs(counters.completed)} that are completed are taken over with their documents. ${anew}`,
+            body: `${jobs(counters.failed)} that failed are done again. So are steps that failed, were stopped or skipped, as a whole, and every step behind these. What else is completed is taken over with its documents. ${anew}`,
             confirm: "Retry in a new run",
           }
         : {
@@ -90,53 +86,5 @@ export function questionOf(deed: Deed, run: Row, details: Details = {}): Questio
         confirm: "Delete the run",
         danger: true,
       };
-  }
-}
-
-const DONE: Record<Deed, string> = {
-  cancel: "was asked to stop",
-  pause: "is paused",
-  resume: "goes on",
-  "retry-failed": "tries its failed jobs again",
-  rerun: "runs again",
-  "resume-from": "runs again from there",
-  delete: "was deleted",
-};
-
-/** Ask, do it, and say how it went; true when it was done. */
-export async function carryOut(deed: Deed, run: Row, details: Details = {}): Promise<boolean> {
-  if (!(await confirmAction(questionOf(deed, run, details)))) return false;
-  if (deed === "cancel") askedToCancel.add(run.id);
-  repaint();
-  try {
-    if (deed === "delete") {
-      await remove(`/runs/${run.id}`);
-      toast("done", `${run.name} #${run.id} was deleted.`);
-      await navigate("/");
-      return true;
-    }
-    const body = details.family !== undefined ? { family: details.family } : details.step !== undefined ? { step: details.step } : {};
-    const made = await post<{ id?: number } | null>(`/runs/${run.id}/${deed}`, body);
-    const isNew = (deed === "rerun" || deed === "retry-failed" || deed === "resume-from") && made?.id;
-    toast("done", `${run.name} #${run.id} ${DONE[deed]}.`, isNew ? { href: `/runs/${made.id}`, text: `Open #${made.id}` } : undefined);
-    return true;
-  } catch (error) {
-    askedToCancel.delete(run.id);
-    toast("error", `${run.name} #${run.id}: ${reasonOf(error)}`);
-    return false;
-  } finally {
-    repaint();
-  }
-}
-
-/** Look past a family of errors of a run, or at it again. */
-export async function setIgnored(runId: number, family: string, ignored: boolean): Promise<boolean> {
-  try {
-    await post(`/dead-letters/${ignored ? "ignore" : "heed"}`, { run_id: runId, family });
-    toast("done", ignored ? "Ignored: these jobs stay failed, and leave the list of dead letters." : "These jobs are in the list of dead letters again.");
-    return true;
-  } catch (error) {
-    toast("error", reasonOf(error));
-    return false;
   }
 }

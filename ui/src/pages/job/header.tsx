@@ -10,7 +10,8 @@ import { shownStatus, Status } from "../../parts/status";
 import { absoluteTime, count, durationText, lasted, Time, useNow } from "../../parts/time";
 import { askedToCancel } from "../queue/commands";
 import { copyText } from "../../parts/panel";
-import { carryOut, type Deed, isPossible, questionOf } from "./deeds";
+import { type Deed, isPossible, questionOf } from "./deeds";
+import { carryOut, perform } from "./perform";
 import type { Looked } from "./types";
 
 const DEEDS: Record<Exclude<Deed, "resume-from">, { text: string; icon: IconName; danger?: boolean }> = {
@@ -155,10 +156,10 @@ function ChooseStep({ steps, run, onClose }: { steps: readonly string[]; run: Ro
           disabled={!step}
           onClick={() => {
             onClose();
-            void carryOut("resume-from", run, { step });
+            void perform("resume-from", run, { step });
           }}
         >
-          {question.confirm}…
+          {question.confirm}
         </button>
       </div>
     </Dialog>

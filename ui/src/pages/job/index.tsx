@@ -4,7 +4,7 @@ import { isOver } from "../../api/types";
 import { Tabs } from "../../parts/panel";
 import { Empty, Failed, Loading, Partial } from "../../parts/states";
 import { count } from "../../parts/time";
-import type { PageProps } from "..";
+import type { PageProps } from "../../router";
 import { LogPane } from "../queue/log-pane";
 import "../queue/queue.css";
 import { Compare } from "./compare";

@@ -20,21 +20,22 @@ export interface Fold {
 const BADNESS: Record<JobStatus, number> = { failed: 5, running: 4, pending: 3, cancelled: 2, completed: 1, skipped: 0 };
 const NARROW_PX = 3;
 
-export function worstOf(bars: readonly Bar[]): JobStatus {
-  return bars.reduce<JobStatus>((worst, bar) => (BADNESS[bar.status] > BADNESS[worst] ? bar.status : worst), "skipped");
+export function worse(a: JobStatus, b: JobStatus): JobStatus {
+  return BADNESS[b] > BADNESS[a] ? b : a;
 }
 
-/** Bars of one lane in order; those that are too narrow to be told apart become one. */
+/** Bars of one lane in order; those that overlap, or are too narrow to be told apart, become one. */
 export function fold(bars: readonly Bar[], pxPerMs: number): Fold[] {
   const folds: Fold[] = [];
   for (const bar of [...bars].sort((a, b) => a.start - b.start || a.end - b.end)) {
     const last = folds.at(-1);
     const isNarrow = (bar.end - bar.start) * pxPerMs < NARROW_PX;
     const lastIsNarrow = last && (last.bars.length > 1 || (last.end - last.start) * pxPerMs < NARROW_PX);
-    if (last && isNarrow && lastIsNarrow && (bar.start - last.end) * pxPerMs < 1) {
+    const isHidden = last && bar.start < last.end;
+    if (last && (isHidden || (isNarrow && lastIsNarrow && (bar.start - last.end) * pxPerMs < 1))) {
       last.bars.push(bar);
       last.end = Math.max(last.end, bar.end);
-      last.worst = worstOf(last.bars);
+      last.worst = worse(last.worst, bar.status);
     } else folds.push({ start: bar.start, end: bar.end, bars: [bar], worst: bar.status });
   }
   return folds;

@@ -11,7 +11,7 @@ import { STATUSES } from "../../parts/status";
 import { recall, remember } from "../../parts/taste";
 import { count } from "../../parts/time";
 import { listOf, navigate, numberOf, setQuery } from "../../router";
-import type { PageProps } from "..";
+import type { PageProps } from "../../router";
 import { settle } from "./commands";
 import { Inspector } from "./inspector";
 import { LogPane } from "./log-pane";
