@@ -18,7 +18,12 @@ def text_of(page: Page, name: str):
 def write(page: Page, name: str, text: str) -> None:
     text_of(page, name).click()
     page.keyboard.press("Control+a")
+    page.keyboard.press("Delete")
     page.keyboard.insert_text(text)
+
+
+def standing(page: Page, words: str):
+    return page.locator(".editor-head").get_by_role("status").filter(has_text=re.compile(f"^{words}$"))
 
 
 def finding(page: Page):
@@ -52,7 +57,7 @@ def test_an_error_is_marked_at_its_line_and_mended_saved_and_run(page: Page, sit
 
     write(page, "Edited", good.replace("worker_count = 4", "worker_count = = 4"))
     wrong = good.splitlines().index("worker_count = 4") + 1
-    expect(finding(page).first).to_contain_text(re.compile(rf"\b{wrong}:\d+"))
+    expect(finding(page).first.locator(".finding-place")).to_have_text(re.compile(rf"^{wrong}:\d+$"))
     expect(finding(page).first).to_contain_text("error")
     expect(page.locator(".cm-lint-marker-error")).to_have_count(1)
     expect(page.get_by_role("button", name="Save and run")).to_be_disabled()
@@ -65,7 +70,7 @@ def test_an_error_is_marked_at_its_line_and_mended_saved_and_run(page: Page, sit
     page.get_by_role("button", name="Changes (", exact=False).click()
     expect(page.locator(".diff-table .came").first).to_contain_text("worker_count = 4")
     page.keyboard.press("Control+s")
-    expect(page.get_by_role("status").filter(has_text="Saved")).to_be_visible()
+    expect(standing(page, "Saved")).to_be_visible()
     assert "worker_count = 4" in (site.definitions / "edited.toml").read_text()
     page.get_by_role("button", name="Run", exact=True).click()
     page.get_by_role("dialog").get_by_role("button", name="Run", exact=True).click()
@@ -89,7 +94,7 @@ def test_a_file_that_changed_meanwhile_is_not_overwritten_unseen(page: Page, sit
     expect(dialog.locator(".went")).to_contain_text(["worker_count = 7"])
     expect(dialog.locator(".came")).to_contain_text(["worker_count = 5"])
     dialog.get_by_role("button", name="Keep mine").click()
-    expect(page.get_by_role("status").filter(has_text="Saved")).to_be_visible()
+    expect(standing(page, "Saved")).to_be_visible()
     assert "worker_count = 5" in (site.definitions / "shared.toml").read_text()
 
 
@@ -97,7 +102,7 @@ def test_unsaved_changes_are_not_lost_unasked(page: Page, site: Site):
     site.define("unsaved", load_step("work"))
     page.goto("/definitions/unsaved")
     write(page, "Unsaved", definition("unsaved", load_step("work", worker_count=9)))
-    expect(page.get_by_role("status").filter(has_text="Unsaved changes")).to_be_visible()
+    expect(standing(page, "Unsaved changes")).to_be_visible()
 
     page.get_by_role("link", name="Documents", exact=True).click()
     dialog = page.get_by_role("dialog", name="Leave without saving?")
@@ -154,7 +159,7 @@ def test_a_definition_is_switched_off_and_on(page: Page, site: Site):
 def test_a_definition_is_made_from_a_template_and_deleted(page: Page, site: Site):
     page.goto("/definitions")
     page.get_by_role("button", name="New", exact=True).click()
-    page.get_by_role("dialog").get_by_role("link").or_(page.get_by_role("dialog").locator("button.template")).first.click()
+    page.get_by_role("dialog").get_by_role("listitem").first.get_by_role("button").click()
     write(page, "New definition", definition("made-here", load_step("work")))
     expect(page.locator(".check-words")).to_have_text("No errors")
 

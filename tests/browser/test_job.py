@@ -114,7 +114,7 @@ def test_a_job_says_why_it_does_not_run(page: Page, site: Site):
 
 def test_two_runs_are_compared(page: Page, runs: dict[str, int]):
     page.goto(f"/runs/{runs['again']}")
-    page.get_by_role("link", name="compare").click()
+    panel(page, "Facts").get_by_role("link", name="compare").click()
 
     expect(page).to_have_url(re.compile(f"tab=compare&with={runs['load']}"))
     expect(page.locator("#main")).to_contain_text(f"#{runs['load']}")
@@ -128,7 +128,7 @@ def test_a_run_goes_again_from_a_step(page: Page, site: Site):
 
     page.get_by_role("button", name="More actions").click()
     page.get_by_role("menuitem", name="Resume from a step…").click()
-    page.get_by_label("Step", exact=True).select_option("two")
+    page.get_by_role("dialog").get_by_role("combobox").select_option("two")
     page.get_by_role("dialog").get_by_role("button").last.click()
 
     expect(page.locator(".toast").first).to_be_visible()

@@ -107,7 +107,8 @@ def test_a_page_is_a_constant_number_of_statements(lab, views):
     assert statements(lambda: views.children(step_id, limit=5)) <= 7
     assert statements(lambda: views.children(step_id, limit=60)) <= 7
     assert statements(lambda: views.children(step_id, limit=60)) <= 6
-    assert statements(views.open_rows) <= 3
+    assert statements(lambda: views.open_runs(100)) == 1
+    assert statements(lambda: views.rows_of_runs(views.open_runs(100))) <= 3
 
 
 # runs
@@ -165,8 +166,9 @@ def test_runs_that_another_run_started_are_listed_when_asked_for(lab, views):
 
     assert listed(RunFilter()) == [run]
     assert listed(RunFilter(with_child_runs=True)) == [second, first, run]
-    assert [row.id for row in views.newest_rows(10) if row.kind is JobKind.MANAGER] == [run]
-    assert [row.id for row in views.open_rows() if row.kind is JobKind.MANAGER] == [run, first, second]
+    assert views.newest_runs(10) == [run]
+    assert views.open_runs(10) == [second, first, run]
+    assert views.open_runs(2) == [second, first]
     assert [row.name for row in views.run_rows(run)] == ["run", "pre_jobs", "a", "before", "x", "after", "y"]
     lab.drive(fail=["y"])
     assert [job.id for job in views.children(above, limit=1).items] == [first]
@@ -324,7 +326,7 @@ def test_live_rows_say_what_the_jobs_say(lab, views):
     assert views.live_rows([]) == []
 
 
-def test_open_and_newest_rows_are_runs_with_their_steps(lab, views):
+def test_rows_of_runs_are_runs_with_their_steps(lab, views):
     ended = lab.start(define("ended", step("a"), step("b")))
     lab.drive()
     run = lab.start(define("open", step("a"), step("b", "a")))
@@ -332,9 +334,10 @@ def test_open_and_newest_rows_are_runs_with_their_steps(lab, views):
     def shape(rows: list[Any]) -> list[tuple[int, str]]:
         return [(row.manager_id, row.name) for row in rows]
 
-    assert shape(views.open_rows()) == [(run, "open"), (run, "a"), (run, "b")]
-    assert shape(views.newest_rows(1)) == shape(views.open_rows())
-    assert shape(views.newest_rows(5))[:3] == [(ended, "ended"), (ended, "a"), (ended, "b")]
+    assert views.open_runs(5) == views.newest_runs(1) == [run]
+    assert shape(views.rows_of_runs([run])) == [(run, "open"), (run, "a"), (run, "b")]
+    both = views.rows_of_runs(views.newest_runs(5))
+    assert shape(both) == [*shape(views.rows_of_runs([ended])), *shape(views.rows_of_runs([run]))]
     assert shape(views.run_rows(ended)) == [(ended, "ended"), (ended, "a"), (ended, "b")]
     for nobody in (999, lab.step(run, "a").id):
         with pytest.raises(NotFound, match="no run"):

@@ -6,7 +6,7 @@ Times are aware UTC.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
@@ -222,12 +222,16 @@ class JobViews(Protocol):
         """Those of them that exist, in order of id."""
         ...
 
-    def open_rows(self) -> list[LiveRow]:
-        """Open runs and their steps."""
+    def open_runs(self, limit: int) -> list[int]:
+        """The newest runs that have not ended, newest first."""
         ...
 
-    def newest_rows(self, limit: int) -> list[LiveRow]:
-        """The newest runs, ended ones too, and their steps; not runs that another run started."""
+    def newest_runs(self, limit: int) -> list[int]:
+        """The newest runs, ended ones too, newest first; not runs that another run started."""
+        ...
+
+    def rows_of_runs(self, run_ids: Collection[int]) -> list[LiveRow]:
+        """Those of these runs that are there, each with its steps behind it, in their order."""
         ...
 
     def run_rows(self, run_id: int) -> list[LiveRow]:

@@ -142,11 +142,14 @@ class SqlJobViews:
     def live_rows(self, ids: Sequence[int]) -> list[LiveRow]:
         return self._rows.of(ids)
 
-    def open_rows(self) -> list[LiveRow]:
-        return self._rows.of_runs(self._store.open_runs())
+    def open_runs(self, limit: int) -> list[int]:
+        return [row[0] for row in self._reads.all("newest_open_runs", limit=limit)]
 
-    def newest_rows(self, limit: int) -> list[LiveRow]:
-        return self._rows.of_runs(row[0] for row in self._reads.all("newest_runs", limit=limit))
+    def newest_runs(self, limit: int) -> list[int]:
+        return [row[0] for row in self._reads.all("newest_runs", limit=limit)]
+
+    def rows_of_runs(self, run_ids: Collection[int]) -> list[LiveRow]:
+        return self._rows.of_runs(run_ids)
 
     def run_rows(self, run_id: int) -> list[LiveRow]:
         below = [row[0] for row in self._reads.all("child_runs", run_id=run_id, limit=MAX_CHILD_RUNS)]

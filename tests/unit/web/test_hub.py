@@ -133,13 +133,17 @@ class FakeSource:
         self._asked("version")
         return self._version
 
-    def open_rows(self) -> list[LiveRow]:
-        self._asked("open_rows")
-        return self.below(self.open())
+    def open_runs(self, limit: int) -> list[int]:
+        self._asked("open_runs")
+        return sorted(self.open(), reverse=True)[:limit]
 
-    def newest_rows(self, limit: int) -> list[LiveRow]:
-        self._asked("newest_rows")
-        return self.below(self.newest())
+    def newest_runs(self, limit: int) -> list[int]:
+        self._asked("newest_runs")
+        return sorted(self.newest(), reverse=True)
+
+    def rows_of_runs(self, run_ids: Any) -> list[LiveRow]:
+        self._asked("rows_of_runs")
+        return self.below(set(run_ids))
 
     def run_rows(self, run_id: int) -> list[LiveRow]:
         self._asked("run_rows")

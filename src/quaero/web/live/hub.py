@@ -175,6 +175,8 @@ class _Followed(Topic):
     """A topic, and when it was read."""
 
     version: Hashable = _NEVER
+    whole_version: Hashable = _NEVER
+    """That of the last read that left nothing out."""
     looked_at = float("-inf")
     nodes_at = float("-inf")
     idle_since = 0.0
@@ -185,6 +187,7 @@ class _Followed(Topic):
 class TopicPlan(NamedTuple):
     topic: _Followed
     version: Hashable
+    whole_version: Hashable
     known: Mapping[int, LiveRow]
     last: int
     is_new: bool
@@ -384,7 +387,11 @@ class Hub:
             is_due = is_whole and not (topic.is_read and topic.is_over and now - topic.looked_at < SLOW_LOOK_S)
             if topic.is_stale or (is_due if topic.run_id is not None else is_whole):
                 has_nodes = topic.run_id is None and now - topic.nodes_at >= SLOW_LOOK_S
-                topics.append(TopicPlan(topic, topic.version, topic.rows, topic.last, not topic.is_read, has_nodes))
+                topics.append(
+                    TopicPlan(
+                        topic, topic.version, topic.whole_version, topic.rows, topic.last, not topic.is_read, has_nodes
+                    )
+                )
         watchers = [
             (client, client.watched, client.watch_version)
             for client in self._clients
@@ -403,13 +410,15 @@ class Hub:
 
     def _read_topic(self, plan: TopicPlan, version: Hashable) -> TopicReading:
         run_id = plan.topic.run_id
-        is_same = plan.version == version
         if run_id is None:
-            rows = None if is_same else queue_rows(self._source, plan.known)
+            # Once a second, with the nodes, what has ended is read as well.
+            is_whole = plan.has_nodes
+            is_same = version == (plan.whole_version if is_whole else plan.version)
+            rows = None if is_same else queue_rows(self._source, plan.known, is_whole=is_whole)
             return TopicReading(plan, rows, nodes=self._source.nodes() if plan.has_nodes else None)
         try:
             # The lines come last: a run that has ended by its row has no lines behind these.
-            rows = None if is_same else self._source.run_rows(run_id)
+            rows = None if version == plan.version else self._source.run_rows(run_id)
             is_run = rows is None or any(row.id == run_id and row.kind is JobKind.MANAGER for row in rows)
             return TopicReading(plan, rows, self._read_lines(run_id, plan) if is_run else ())
         except NotFound:
@@ -439,7 +448,7 @@ class Hub:
         topic = reading.plan.topic
         topic.version, topic.looked_at = version, at
         if reading.nodes is not None:
-            topic.nodes_at = at
+            topic.nodes_at, topic.whole_version = at, version
         frame = None
         if topic.is_read:
             frame = topic.update(reading.rows, reading.lines, reading.nodes, now=now)

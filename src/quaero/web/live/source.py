@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from typing import Final, Protocol
 
 from quaero.model.log import LogEntry
@@ -15,6 +15,8 @@ from quaero.ports.views import JobViews, LiveRow
 from quaero.queue.nodes import nodes_of
 
 NEWEST_RUNS: Final = 100
+OPEN_RUNS: Final = 1_000
+"""Of more open runs than that, the newest are in view."""
 ENDED_RUNS: Final = 50
 """Runs beyond the newest ones that stay in view when they have ended."""
 MOST_DAYS: Final = 1_000
@@ -27,8 +29,15 @@ class LiveSource(Protocol):
         """Another one whenever rows may have changed since; cheap. Comparable within one thread only."""
         ...
 
-    def open_rows(self) -> list[LiveRow]: ...
-    def newest_rows(self, limit: int) -> list[LiveRow]: ...
+    def open_runs(self, limit: int) -> list[int]:
+        """The newest of them."""
+        ...
+
+    def newest_runs(self, limit: int) -> list[int]: ...
+    def rows_of_runs(self, run_ids: Collection[int]) -> list[LiveRow]:
+        """Those that are there, with their steps."""
+        ...
+
     def run_rows(self, run_id: int) -> list[LiveRow]: ...
     def rows(self, ids: Sequence[int]) -> list[LiveRow]: ...
     def lines(self, run_id: int, after: int, limit: int) -> list[LogEntry]:
@@ -56,11 +65,14 @@ class StoreSource:
     def version(self) -> Hashable:
         return self._store.data_version()
 
-    def open_rows(self) -> list[LiveRow]:
-        return self._views.open_rows()
+    def open_runs(self, limit: int) -> list[int]:
+        return self._views.open_runs(limit)
 
-    def newest_rows(self, limit: int) -> list[LiveRow]:
-        return self._views.newest_rows(limit)
+    def newest_runs(self, limit: int) -> list[int]:
+        return self._views.newest_runs(limit)
+
+    def rows_of_runs(self, run_ids: Collection[int]) -> list[LiveRow]:
+        return self._views.rows_of_runs(run_ids)
 
     def run_rows(self, run_id: int) -> list[LiveRow]:
         return self._views.run_rows(run_id)
@@ -88,11 +100,17 @@ class StoreSource:
         return self._days[run_id]
 
 
-def queue_rows(source: LiveSource, known: Mapping[int, LiveRow]) -> list[LiveRow]:
-    """Open runs, the newest ones, and those of ``known`` that ended last: nothing vanishes at the moment it ends."""
-    rows = {row.id: row for row in source.open_rows()}
-    # Read later: where the two differ, this is how it stands.
-    rows |= {row.id: row for row in source.newest_rows(NEWEST_RUNS)}
+def queue_rows(source: LiveSource, known: Mapping[int, LiveRow], *, is_whole: bool = True) -> list[LiveRow]:
+    """Open runs, the newest ones, and those of ``known`` that ended last: nothing vanishes at the moment it ends.
+
+    Not ``is_whole``: what had ended by ``known`` is taken from there. It may be deleted, and changes otherwise hardly
+    ever, so a look now and then is enough.
+    """
+    still_open = set(source.open_runs(OPEN_RUNS))
+    shown = still_open.union(source.newest_runs(NEWEST_RUNS))
+    over = set() if is_whole else {row.id for row in known.values() if _is_over(row)} - still_open
+    rows = {row.id: row for row in known.values() if row.manager_id in over & shown}
+    rows |= {row.id: row for row in source.rows_of_runs(sorted(shown - over))}
     left = [row for row in known.values() if row.kind is JobKind.MANAGER and row.id not in rows]
     if not left:
         return list(rows.values())
@@ -101,12 +119,19 @@ def queue_rows(source: LiveSource, known: Mapping[int, LiveRow]) -> list[LiveRow
     # What has ended changes no more, but may be deleted.
     runs = {row.id for row in (*unsure, *ended)}
     open_once = {row.id for row in unsure}
-    ids = sorted(runs | {row.id for row in known.values() if row.manager_id in open_once})
-    found = {row.id: row for row in source.rows(ids)}
+    ids = sorted((runs - over) | {row.id for row in known.values() if row.manager_id in open_once})
+    found = {row.id: row for row in (source.rows(ids) if ids else ())} | {id_: known[id_] for id_ in runs & over}
+    if len(still_open) >= OPEN_RUNS:
+        # Pushed out of view by newer ones, not ended.
+        runs -= {id_ for id_ in open_once if id_ in found and not found[id_].status.is_terminal}
     for row in known.values():
         if row.manager_id in runs and row.manager_id in found:
             rows[row.id] = found.get(row.id, row)
     return list(rows.values())
+
+
+def _is_over(row: LiveRow) -> bool:
+    return row.kind is JobKind.MANAGER and row.status.is_terminal
 
 
 def _end(row: LiveRow) -> tuple[float, int]:

@@ -259,6 +259,9 @@ SELECT g.n - 1, c.count, c.worst, c.failed, c.open, c.longest
 
 -- Rows of live views.
 
+-- name: newest_open_runs
+SELECT j.id FROM jobs AS j WHERE j.kind = 0 AND j.status < 3 ORDER BY j.id DESC LIMIT :limit;
+
 -- name: newest_runs
 -- Not those that another run started.
 SELECT r.id FROM runs AS r WHERE r.root_id = r.id ORDER BY r.id DESC LIMIT :limit;

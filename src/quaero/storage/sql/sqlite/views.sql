@@ -227,6 +227,9 @@ SELECT g.key, count(*),
 
 -- Rows of live views.
 
+-- name: newest_open_runs
+SELECT j.id FROM jobs AS j INDEXED BY jobs_open_runs WHERE j.kind = 0 AND j.status < 3 ORDER BY j.id DESC LIMIT :limit;
+
 -- name: newest_runs
 -- Not those that another run started.
 SELECT r.id FROM runs AS r WHERE r.root_id = r.id ORDER BY r.id DESC LIMIT :limit;
