@@ -120,7 +120,9 @@ def write_definitions(quaero: Quaero) -> None:
     after = load_step("after", extra=['depends = ["work"]', "always_run = true"])
     read = f'[step.files]\ntype = "local_dir"\ndir_path = {json.dumps(str(notes))}\n'
     sort = '[step.classify]\ntype = "agent"\nagent_type = "rule_classifier"\ndepends = ["files"]\ninputs = ["files"]\n'
-    words = '[step.keywords]\ntype = "agent"\nagent_type = "keyword_extractor"\ndepends = ["files"]\ninputs = ["files"]\n'
+    words = (
+        '[step.keywords]\ntype = "agent"\nagent_type = "keyword_extractor"\ndepends = ["files"]\ninputs = ["files"]\n'
+    )
     weekdays = 'description = "Notes of a small folder"\ntags = ["notes"]\n'
     weekdays += 'schedule = "30 18 * * 1-5"\ntimezone = "Europe/Berlin"\n'
     daily = 'schedule = "0 4 * * *"\nenabled = true\n'

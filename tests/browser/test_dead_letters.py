@@ -12,8 +12,10 @@ from tests.browser.site import Site, load_step
 def run_of_cause(page: Page, run_id: int):
     """The line of a run below its cause."""
     page.get_by_role("button", name=re.compile(r"^All \d+ runs$")).or_(page.locator(".cause")).first.click()
-    return page.get_by_role("list", name="Runs with this cause").get_by_role("listitem").filter(
-        has=page.get_by_role("link", name=re.compile(rf" #{run_id}$"))
+    return (
+        page.get_by_role("list", name="Runs with this cause")
+        .get_by_role("listitem")
+        .filter(has=page.get_by_role("link", name=re.compile(rf" #{run_id}$")))
     )
 
 

@@ -31,8 +31,10 @@ def finding(page: Page):
 
 
 def row(page: Page, definition_id: str):
-    return page.get_by_role("table", name="Definitions").get_by_role("row").filter(
-        has=page.get_by_text(definition_id, exact=True)
+    return (
+        page.get_by_role("table", name="Definitions")
+        .get_by_role("row")
+        .filter(has=page.get_by_text(definition_id, exact=True))
     )
 
 

@@ -8,12 +8,11 @@ import type { Doc, Edited } from "./types";
 const AT_ONCE = 1000;
 const NAMED = 5;
 
-export type Named = Pick<Doc, "id" | "title" | "source_type" | "tags">;
+export type Named = Pick<Doc, "id" | "title" | "source_type" | "tags" | "revision">;
 
 /** What else is known about the one document that is to be deleted. */
 export interface Loss {
   characters: number;
-  earlierRevisions: number | null;
   usedBy: number | null;
 }
 
@@ -37,7 +36,7 @@ export async function deleteDocuments(documents: readonly Named[], loss?: Loss):
   const one = documents.length === 1 ? documents[0]! : null;
   const many = `${count(documents.length)} documents`;
   const derived = loss?.usedBy ? ` ${count(loss.usedBy)} ${loss.usedBy === 1 ? "document" : "documents"} made from it stay, without this source.` : "";
-  const revisions = loss?.earlierRevisions ? `, its ${count(loss.earlierRevisions)} earlier revisions` : ", its earlier revisions";
+  const revisions = one && one.revision > 1 ? ", its earlier revisions" : "";
   const meant = await confirmAction({
     title: one ? `Delete “${one.title}”?` : `Delete ${many}?`,
     body: (
@@ -54,7 +53,7 @@ export async function deleteDocuments(documents: readonly Named[], loss?: Loss):
         )}
         <p>
           {one
-            ? `Its text${loss ? ` of ${count(loss.characters)} characters` : ""}${loss?.earlierRevisions === 0 ? "" : revisions}, tags and lineage are lost for good.${derived}`
+            ? `Its text${loss ? ` of ${count(loss.characters)} characters` : ""}${revisions}, tags and lineage are lost for good.${derived}`
             : "Their texts, earlier revisions, tags and lineage are lost for good. Documents made from them stay, without these sources."}
         </p>
         <p>Runs stay as they are. A run that reads the source again makes {one ? "the document" : "them"} anew.</p>

@@ -94,7 +94,7 @@ export function DocumentPane({ id, query, documentHref, alone = false, onClose, 
     );
   };
   const remove = async (): Promise<void> => {
-    const loss = { characters: document.content.length, earlierRevisions: document.revision === 1 ? 0 : null, usedBy: current.data?.used_by.length ?? null };
+    const loss = { characters: document.content.length, usedBy: current.data?.used_by.length ?? null };
     if (await deleteDocuments([document], loss)) onChanged("deleted");
   };
 

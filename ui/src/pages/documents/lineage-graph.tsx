@@ -14,7 +14,8 @@ export interface GraphProps {
 
 const DIRECTIONS: Record<string, Direction> = { ArrowLeft: "left", ArrowRight: "right", ArrowUp: "up", ArrowDown: "down" };
 const STEP = 60;
-const READABLE = 0.55;
+const SMALLEST_READABLE = 0.6;
+const START = 0.8;
 
 export function LineageGraphView({ lineage, documentHref }: GraphProps) {
   const graph = useMemo(() => graphOf(lineage), [lineage]);
@@ -28,10 +29,10 @@ export function LineageGraphView({ lineage, documentHref }: GraphProps) {
   /** Everything; when that would be too small to read, readable and with the document in view. */
   const start = (): View => {
     const whole = fitted(placed, size());
-    if (whole.scale >= READABLE) return whole;
+    if (whole.scale >= SMALLEST_READABLE) return whole;
     const here = placed.places.get(lineage.document_id)!;
     const { width, height } = size();
-    return { scale: READABLE, x: width / 2 - here.x * READABLE, y: height / 2 - here.y * READABLE };
+    return { scale: START, x: width / 2 - here.x * START, y: height / 2 - here.y * START };
   };
   useLayoutEffect(() => {
     setAt(lineage.document_id);
