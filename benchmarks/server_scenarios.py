@@ -77,7 +77,7 @@ async def _big_run(folder: Path, children: int) -> tuple[int, int, int]:
     engine = app.engine()
     await engine.start()
     await engine.write(lambda turn: app.jobs.resume(turn, run_id))
-    while app.store.step(step.id).completed < children // SHARE_DONE:
+    while app.store.step(step.id).completed < children // SHARE_DONE:  # noqa: ASYNC110 - the store tells nobody
         await asyncio.sleep(POLL_S)
     await engine.write(lambda turn: app.jobs.pause(turn, run_id))
     pending = _last_child(app, step.id)

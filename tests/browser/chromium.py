@@ -30,7 +30,7 @@ def executable() -> str | None:
 
 
 class SharedBrowser:
-    """Started when first wanted. While it runs, an event loop of Playwright's does so too: stop it before others need one."""
+    """Started when first wanted. An event loop of Playwright's runs with it: to be stopped before others need one."""
 
     def __init__(self) -> None:
         self._playwright: Playwright | None = None

@@ -1,4 +1,4 @@
-"""One server with content and one Chromium for all; a fresh context for each test, which fails on any fault of a page."""
+"""One server with content and one Chromium for all; a fresh context for each test, which fails on faults of a page."""
 
 from __future__ import annotations
 

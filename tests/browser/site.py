@@ -20,7 +20,7 @@ SAID = "the page is at "
 
 NOTES = {
     "leases.md": "# Lease renewal\n\nA lease is renewed before it ends. See [the list](https://example.org/list).\n",
-    "queues.md": "# Queues\n\nA queue hands out jobs.\n\n```python\nclaim(limit=10)\n```\n\n| a | b |\n| - | - |\n| 1 | 2 |\n",
+    "queues.md": "# Queues\n\n```python\nclaim(limit=10)\n```\n\n| a | b |\n| - | - |\n| 1 | 2 |\n",
     "code/claim.py": "def claim(limit: int) -> list[int]:\n    return list(range(limit))\n",
     "hostile.md": """# Hostile lease
 

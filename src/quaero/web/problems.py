@@ -94,7 +94,7 @@ def problem(
     return Response(_encoder.encode(body), status, dict(headers or {}), MEDIA_TYPE)
 
 
-def add_problem_handlers(site: FastAPI, methods: Sequence[tuple[str, Collection[str]]]) -> None:
+def add_problem_handlers(site: FastAPI, methods: Sequence[tuple[str, Collection[str]]] = ()) -> None:
     """From here on no error leaves the site in another form. ``methods``: (path, its methods) of every route."""
     site.state.methods = methods
     site.add_exception_handler(QuaeroError, _ours)

@@ -858,7 +858,10 @@ class LiveMachine(RuleBasedStateMachine):
         page.model.refused.clear()
         text = ",".join(f"{name}:{known[name].seq}" if name in known else name for name in sorted(page.wanted))
         page.client = self.lab.hub.connect(parse_topics(text), epoch=page.epoch)
-        page.epoch = self.lab.hub.epoch
+        if page.epoch != self.lab.hub.epoch:
+            # As a page does at the hello: numbers of another server say nothing.
+            page.epoch = self.lab.hub.epoch
+            page.model.topics = {}
         if page.watching:
             page.client.watch(page.watching)
 

@@ -412,7 +412,7 @@ class Hub:
         run_id = plan.topic.run_id
         if run_id is None:
             # Once a second, with the nodes, what has ended is read as well.
-            is_whole = True
+            is_whole = plan.has_nodes
             is_same = version == (plan.whole_version if is_whole else plan.version)
             rows = None if is_same else queue_rows(self._source, plan.known, is_whole=is_whole)
             return TopicReading(plan, rows, nodes=self._source.nodes() if plan.has_nodes else None)

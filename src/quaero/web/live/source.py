@@ -116,10 +116,9 @@ def queue_rows(source: LiveSource, known: Mapping[int, LiveRow], *, is_whole: bo
         return list(rows.values())
     unsure = [row for row in left if not row.status.is_terminal]
     ended = sorted((row for row in left if row.status.is_terminal), key=_end, reverse=True)[:ENDED_RUNS]
-    # What has ended changes no more, but may be deleted.
     runs = {row.id for row in (*unsure, *ended)}
     open_once = {row.id for row in unsure}
-    ids = sorted((runs - over) | {row.id for row in known.values() if row.manager_id in open_once})
+    ids = sorted(row.id for row in known.values() if row.manager_id in runs - over)
     found = {row.id: row for row in (source.rows(ids) if ids else ())} | {id_: known[id_] for id_ in runs & over}
     if len(still_open) >= OPEN_RUNS:
         # Pushed out of view by newer ones, not ended.
