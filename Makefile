@@ -1,4 +1,4 @@
-# make setup | demo | test | check | screenshots | bench | soak | clean
+# make setup | demo | test | check | screenshots | bench | bench-server | soak | clean
 # Everything runs in .venv, which is brought up to date when pyproject.toml, constraints.txt or the page's sources change.
 
 PYTHON ?= python3
@@ -8,7 +8,7 @@ STAMP = .venv/.setup-done
 PAGE := hatch_build.py $(shell find ui -not -path '*/node_modules*' -not -path '*/dist*' -not -path '*/.v*' -not -name '*.test.ts')
 
 .DEFAULT_GOAL = setup
-.PHONY: setup demo test check screenshots bench soak clean
+.PHONY: setup demo test check screenshots bench bench-server soak clean
 MAKEFLAGS += --no-print-directory
 
 setup: $(STAMP)
@@ -44,6 +44,9 @@ screenshots: setup
 bench: setup
 	@$(BIN)/python benchmarks/engine.py --backend sqlite
 	@$(BIN)/python benchmarks/engine.py --backend postgres
+
+bench-server: setup
+	@$(BIN)/python benchmarks/server.py
 
 soak: setup
 	@$(BIN)/pytest tests -m soak --timeout=0
