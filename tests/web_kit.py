@@ -99,7 +99,7 @@ class Node:
     async def _start(self) -> None:
         self.engine = self.app.engine()
         await self.engine.start()
-        site = compose_site(self.app, self.engine, HOST)
+        site = compose_site(self.app, self.engine)
         self.server = SiteServer(site.asgi, HOST, 0, leave=site.leave)
 
     def _gate(self, name: str) -> asyncio.Event:

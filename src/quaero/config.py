@@ -12,7 +12,7 @@ import os
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Literal, NamedTuple
@@ -532,6 +532,13 @@ def _absolute(path: Path) -> Path:
         return path.expanduser().absolute()
     except RuntimeError as error:
         raise ConfigError(f"{path}: there is no home folder; name the data folder in {DATA_VARIABLE}") from error
+
+
+def listening(config: Config, host: str | None, port: int | None) -> Config:
+    """With the address of the command line in force, where one is given."""
+    given = {key: value for key, value in (("host", host), ("port", port)) if value is not None}
+    origins = {**config.origins, **{f"server.{key}": f"option --{key}" for key in given}}
+    return replace(config, server=config.server.model_copy(update=given), origins=MappingProxyType(origins))
 
 
 class EffectiveSetting(NamedTuple):

@@ -51,14 +51,14 @@ class Site(NamedTuple):
     leave: Callable[[], Awaitable[None]]
 
 
-def compose_site(app: App, engine: Engine, host: str) -> Site:
+def compose_site(app: App, engine: Engine) -> Site:
     """To be called in the engine's event loop; the site may then run in another one.
 
     Raises:
-        ConfigError: ``host`` can be reached from elsewhere, and nobody has a password or an API key.
+        ConfigError: it can be reached from elsewhere, and nobody has a password or an API key.
     """
     server = app.config.server
-    policy = Policy(host, server.hosts, server.proxy, socket.gethostname())
+    policy = Policy(server.host, server.hosts, server.proxy, socket.gethostname())
     refuse_without_credentials(policy, app.access, app.clock)
     sessions = Sessions(
         secret_from(app.encryption_key.get_or_create()), app.access, app.clock, hours=server.session_hours

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.site import Site, load_step, slow_step
@@ -201,7 +200,6 @@ def test_the_timeline_shows_the_steps_of_a_run(page: Page, runs: dict[str, int])
     expect(page.locator("#main").get_by_text("after", exact=True).first).to_be_visible()
 
 
-@pytest.mark.xfail(reason="the selection of the tree stays at the run that was shown first")
 def test_a_link_to_a_run_selects_it(page: Page, runs: dict[str, int]):
     page.goto(f"/?run={runs['again']}")
 
@@ -212,7 +210,6 @@ def test_a_link_to_a_run_selects_it(page: Page, runs: dict[str, int]):
     expect(page.get_by_text(f"repeats #{runs['load']}")).to_have_count(0, timeout=5_000)
 
 
-@pytest.mark.xfail(reason="below a long status the buttons run out of the pane")
 def test_all_that_can_be_done_to_a_run_is_in_reach(page: Page, runs: dict[str, int]):
     page.goto(f"/?run={runs['load']}")
     panel = inspector(page, "Load")

@@ -21,6 +21,7 @@ def serve(*, host: Host = None, port: Port = None, session: Here) -> int:
     from quaero.cli.execution import run_loop
     from quaero.cli.output import say
     from quaero.cli.worker_process import work
+    from quaero.config import listening
     from quaero.queue.engine import Engine
     from quaero.queue.service_log import configure_service_log
     from quaero.site import compose_site
@@ -28,6 +29,7 @@ def serve(*, host: Host = None, port: Port = None, session: Here) -> int:
 
     with session.app() as app:
         configure_service_log("info", masker=app.masker)
+        app.config = listening(app.config, host, port)
         server = app.config.server
 
         def told(url: str) -> None:
@@ -36,10 +38,8 @@ def serve(*, host: Host = None, port: Port = None, session: Here) -> int:
             say(f"the page is at {url}")
 
         def make(engine: Engine) -> SiteServer:
-            where = host or server.host
-            site = compose_site(app, engine, where)
-            listens = server.port if port is None else port
-            return SiteServer(site.asgi, where, listens, told=told, leave=site.leave)
+            site = compose_site(app, engine)
+            return SiteServer(site.asgi, server.host, server.port, told=told, leave=site.leave)
 
         try:
             is_well = run_loop(work(app, make))

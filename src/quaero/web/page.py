@@ -22,13 +22,13 @@ def page_routes(folder: Path | None) -> APIRouter:
     """``folder``: the bundle, None where it was not built. To be added last: it takes every address that is left."""
     router = APIRouter(include_in_schema=False)
 
-    @router.get("/assets/{name:path}")
+    @router.api_route("/assets/{name:path}", methods=["GET", "HEAD"])
     def asset(name: str) -> Response:
         """Their names hold their hash: they never change."""
         file = _inside(folder, f"assets/{name}")
         return FileResponse(file, headers={"Cache-Control": IMMUTABLE})
 
-    @router.get("/{path:path}")
+    @router.api_route("/{path:path}", methods=["GET", "HEAD"])
     def index(request: Request, path: str) -> Response:
         if path.startswith("api/") or path == "api":
             raise HTTPException(404)

@@ -52,6 +52,7 @@ class Problem(BaseModel):
     detail: str = Field(description="What is wrong, and what can be done about it.")
     instance: str = Field(description="The path that was asked for.")
     job_id: int | None = Field(None, description="The job that is in the way.")
+    etag: str | None = Field(None, description="Of the version that is there now.")
     findings: list[dict[str, Any]] | None = Field(None, description="What is wrong with a job definition.")
     errors: list[InvalidParameter] | None = Field(None, description="What is wrong with the request.")
 
@@ -120,7 +121,7 @@ def _ours(request: Request, error: Exception) -> Response:
                 request, 422, str(error), kind="invalid-definition", findings=[_plain_data(f) for f in error.findings]
             )
         case VersionConflict():
-            return problem(request, 412, str(error), kind="version-conflict")
+            return problem(request, 412, str(error), kind="version-conflict", etag=error.etag or None)
         case Refused():
             return problem(request, 409, str(error), kind="refused", job_id=error.job_id)
         case NotFound():

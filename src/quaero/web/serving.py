@@ -12,7 +12,7 @@ from typing import Final
 import uvicorn
 from starlette.types import ASGIApp
 
-from quaero.errors import ConfigError
+from quaero.errors import ConfigError, QuaeroError
 
 START_S: Final = 30.0
 STOP_S: Final = 5
@@ -83,12 +83,12 @@ class SiteServer:
         """Returns when requests are answered.
 
         Raises:
-            RuntimeError: the site did not come up; the service log says why.
+            QuaeroError: the site did not come up; the service log says why.
         """
         self._thread.start()
         if not self._up.wait(START_S) or not self._server.started:
             self.stop()
-            raise RuntimeError("the site did not come up; the lines above say why")
+            raise QuaeroError("the site did not come up; the lines above say why")
         self._told(self.url)
 
     def stop(self) -> None:

@@ -30,9 +30,11 @@ export default function DeadLetters({ query }: PageProps) {
   useFresh(String(failed), reload, 5000);
   const [asked, setAsked] = useState<{ cause: Cause; runs: ErrorFamily[] } | null>(null);
 
-  const all = data ? causesOf(data.items) : [];
-  const causes = all.filter((cause) => fits(cause, text, definition));
-  const definitions = [...new Set(all.flatMap((cause) => cause.definitions))].sort();
+  const families = data ? data.items : [];
+  const definitions = [...new Set(families.map((one) => one.definition_id))].sort();
+  // Chosen before they are put together: what is shown is what is acted on.
+  const all = causesOf(definition === null ? families : families.filter((one) => one.definition_id === definition));
+  const causes = all.filter((cause) => fits(cause, text));
   const jobs = causes.reduce((sum, cause) => sum + cause.count, 0);
   const ignore = async (runs: readonly ErrorFamily[], ignored: boolean): Promise<void> => {
     const reasons: string[] = [];

@@ -38,8 +38,7 @@ export function causesOf(families: readonly ErrorFamily[]): Cause[] {
   return causes.sort((a, b) => b.count - a.count || (b.lastFailedAt ?? "").localeCompare(a.lastFailedAt ?? ""));
 }
 
-export function fits(cause: Cause, text: string, definition: string | null): boolean {
-  if (definition !== null && !cause.definitions.includes(definition)) return false;
+export function fits(cause: Cause, text: string): boolean {
   const wanted = text.trim().toLowerCase();
   if (!wanted) return true;
   const where = [cause.family, cause.sample?.message ?? "", cause.sample?.type ?? "", ...cause.steps, ...cause.definitions, ...cause.runs.map((one) => `${one.run_name} #${one.manager_id}`)];

@@ -48,9 +48,9 @@ export default function Queue({ query }: PageProps) {
 
   const first = roots.find((id) => store.rows.get(id)!.status === "running") ?? roots[0];
   const selected = store.rows.get(runId ?? first ?? -1) ?? null;
-  const placed = useRef(false);
-  if (!placed.current && selected && (model.cursor === null || runId !== null)) {
-    placed.current = true;
+  const placed = useRef<number | null>(null);
+  if (selected && placed.current !== selected.id && (model.cursor === null || runId !== null)) {
+    placed.current = selected.id;
     if (model.rowOf(model.cursor)?.manager_id !== selected.id) model.cursor = { kind: "row", id: selected.id };
   }
   const select = (cursor: Cursor): void => {

@@ -18,7 +18,7 @@ export function Timeline({ run }: { run: Row }) {
   if (!spans) return reason ? <Failed reason={reason} onRetry={reload} /> : <Loading />;
 
   const start = Date.parse(run.started_at ?? run.created_at);
-  const end = Math.max(start + 1000, run.finished_at ? Date.parse(run.finished_at) : now);
+  const end = Math.max(start + 1, run.finished_at ? Date.parse(run.finished_at) : now);
   const rows: { bar: Bar; depth: number }[] = [];
   for (const span of spans) {
     const live = store.rows.get(span.job_id);
@@ -76,7 +76,7 @@ export function Timeline({ run }: { run: Row }) {
 
 /** Round marks, about six of them. */
 export function ticksFor(span: number): number[] {
-  const steps = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21600, 43200, 86400].map((s) => s * 1000);
+  const steps = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21600, 43200, 86400].map((s) => s * 1000);
   const step = steps.find((one) => span / one <= 6) ?? 86_400_000 * Math.ceil(span / 86_400_000 / 6);
   const ticks: number[] = [];
   for (let at = 0; at < span * 0.97; at += step) ticks.push(at);
