@@ -118,6 +118,7 @@ def _print_next(app: App, run_id: int, on: Console) -> None:
     on.print(f"\nThe data are in {place}. Try next:")
     for command in (
         "make demo                          # again: only what has changed is read",
+        f"{quaero} serve      # the same in a browser: the run, its documents, search",
         f'{quaero} docs search "tag:category:test lease"',
         f"{quaero} docs list --type local_dir --limit 5",
         f"{quaero} logs {run_id} --step files",
