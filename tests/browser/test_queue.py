@@ -127,6 +127,8 @@ def test_a_run_is_run_again_and_the_old_one_deleted(page: Page, site: Site):
 
     run_row(page, run_id).click()
     expect(page).to_have_url(re.compile(rf"run={run_id}\b"))
+    # The address changes at once, what is shown with the next frame.
+    expect(panel.get_by_text(f"repeats #{run_id}")).to_have_count(0)
     panel.get_by_role("button", name="More").click()
     page.get_by_role("menuitem", name="Delete…").click()
     page.get_by_role("dialog").get_by_role("button", name="Delete the run").click()
