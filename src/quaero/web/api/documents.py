@@ -6,7 +6,7 @@ import time
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Depends, Query, Response
 from fastapi.responses import PlainTextResponse
 
 from quaero.model.document import Document, DocumentQuery, LineageNode, SearchHit
@@ -27,6 +27,29 @@ Gone = Annotated[bool, Query(description="Also those that their source no longer
 
 class MarkdownResponse(PlainTextResponse):
     media_type = "text/markdown"
+
+
+def selection(
+    source_type: SourceType = None,
+    tags: Tags = None,
+    categories: Categories = None,
+    run: Run = None,
+    steps: Steps = None,
+    updated_after: Since = None,
+    include_gone: Gone = False,
+) -> DocumentQuery:
+    return DocumentQuery(
+        source_type=source_type,
+        tags=tuple(tags or ()),
+        category=tuple(categories or ()),
+        manager_id=run,
+        step_names=tuple(steps or ()),
+        updated_after=updated_after,
+        include_gone=include_gone,
+    )
+
+
+Which = Annotated[DocumentQuery, Depends(selection)]
 
 
 class DocumentView(Document, frozen=True, kw_only=True):
@@ -54,56 +77,16 @@ def routes(services: WebServices) -> APIRouter:
     router = APIRouter()
     documents = services.documents
 
-    def query_of(
-        source_type: SourceType = None,
-        tags: Tags = None,
-        categories: Categories = None,
-        run: Run = None,
-        steps: Steps = None,
-        updated_after: Since = None,
-        include_gone: Gone = False,
-    ) -> DocumentQuery:
-        return DocumentQuery(
-            source_type=source_type,
-            tags=tuple(tags or ()),
-            category=tuple(categories or ()),
-            manager_id=run,
-            step_names=tuple(steps or ()),
-            updated_after=updated_after,
-            include_gone=include_gone,
-        )
-
     @router.get("/documents", response_model=page_of(Document), tags=["documents"])
-    def list_documents(
-        source_type: SourceType = None,
-        tags: Tags = None,
-        categories: Categories = None,
-        run: Run = None,
-        steps: Steps = None,
-        updated_after: Since = None,
-        include_gone: Gone = False,
-        limit: Limit = 50,
-        cursor: str | None = None,
-    ) -> Response:
+    def list_documents(which: Which, limit: Limit = 50, cursor: str | None = None) -> Response:
         """The newest first; `content` is left empty."""
-        which = query_of(source_type, tags, categories, run, steps, updated_after, include_gone)
         found, following = documents.list_documents(which, limit=limit, cursor=cursor)
         return page([msgspec.structs.replace(one, content="") for one in found], following)
 
     @router.get("/documents/facets", response_model=model_of(Facets), tags=["documents"])
-    def facets(
-        source_type: SourceType = None,
-        tags: Tags = None,
-        categories: Categories = None,
-        run: Run = None,
-        steps: Steps = None,
-        updated_after: Since = None,
-        include_gone: Gone = False,
-    ) -> Response:
+    def facets(which: Which) -> Response:
         """How many documents of the selection have each source type, tag and category."""
-        return answer(
-            documents.facets(query_of(source_type, tags, categories, run, steps, updated_after, include_gone))
-        )
+        return answer(documents.facets(which))
 
     @router.get("/documents/{document_id}", response_model=model_of(DocumentView), tags=["documents"])
     def get_document(document_id: str) -> Response:
